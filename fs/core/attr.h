@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * attr.h -- stat and its changes (getattr, setattr)
+ *
+ * Semantics: stat(2), chmod(2), chown(2), utimensat(2), truncate(2). The
+ * kernel has checked permissions (default_permissions); what is done here is
+ * what follows from a change: suid and sgid go at chown and at truncate by
+ * an unprivileged caller, ctime moves.
+ */
+#ifndef UDAX_CORE_ATTR_H
+#define UDAX_CORE_ATTR_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct fs;
+struct inode;
+struct request;
+
+/* st_blocks in 512-byte units, st_blksize 4096; lazy timestamps included. */
+void attr_get(struct fs *fs, struct inode *inode, struct stat *out);
+/* Same, lock held by the caller in any mode. */
+void attr_get_locked(struct fs *fs, struct inode *inode, struct stat *out);
+
+#define ATTR_MODE 0x1u
+#define ATTR_UID 0x2u
+#define ATTR_GID 0x4u
+#define ATTR_SIZE 0x8u
+#define ATTR_ATIME 0x10u
+#define ATTR_MTIME 0x20u
+#define ATTR_ATIME_NOW 0x40u
+#define ATTR_MTIME_NOW 0x80u
+#define ATTR_CTIME 0x100u
+#define ATTR_KILL_SUIDGID 0x200u
+
+/* All that `mask` names, from `attr`; out: what it is after. ATTR_SIZE goes
+ * through file_truncate. */
+int attr_set(struct request *request, struct inode *inode,
+	     const struct stat *attr, unsigned mask, struct stat *out)
+	__attribute__((warn_unused_result));
+
+/* mtime and ctime move now (or with the next transaction: may lag). */
+void attr_touch(struct inode *inode, unsigned lazy);
+/* Put lazy timestamps into a media copy; the transaction carries them. */
+void attr_settle(struct inode *inode, void *inode_media_copy);
+/* A transaction of its own if anything lags. Lock not held. */
+int attr_sync(struct fs *fs, struct inode *inode)
+	__attribute__((warn_unused_result));
+
+#endif

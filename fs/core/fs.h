@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fs.h -- a mounted filesystem: its members, its log, its free space
+ *
+ * Owns everything below core/: fs_mount() opens and locks the devices, replays
+ * the journal, frees orphans, rebuilds (or loads) free space and resumes
+ * pending punches; fs_unmount() leaves the media clean.
+ *
+ * Lock order (doc/LOCKING.md), outermost first:
+ *   fs.namespace_lock   every call that changes a directory; only its holder
+ *                       may hold more than one inode lock
+ *   inode.lock          shared to read, exclusive to change
+ *   entry table lock, entry lock bits
+ *   journal's mutex
+ *   alloc's mutex, pgmap's
+ * The inode table's mutex is a leaf. Nothing here ever waits for a FUSE
+ * notification, a client or a lease.
+ */
+#ifndef UDAX_CORE_FS_H
+#define UDAX_CORE_FS_H
+
+#include "dax/pgmap.h"
+#include "device/members.h"
+#include "media/superblock.h"
+#include "tree/tree.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/statvfs.h>
+
+struct alloc;
+struct inode_table;
+struct journal;
+struct removal;
+
+enum dax_mode { DAX_ALWAYS, DAX_INODE, DAX_NEVER };
+
+struct fs_options {
+	bool read_only;
+	bool degraded;		/* mount although members are missing */
+	enum dax_mode dax;
+	enum pgmap_policy pgmap;
+};
+
+/* One member, by roll index. */
+struct fs_device {
+	char *path;		/* as given at mount; NULL when missing */
+	uint8_t uuid[16];
+	uint64_t size_bytes;
+	superblock_media sb;	/* the copy in memory; written by fs_super.c */
+	bool missing;		/* not given at mount (degraded), or taken back */
+	struct pgmap *pgmap;	/* NULL when missing */
+	struct removal *removal;
+	/* Data requests on it that failed because it is blocked. */
+	_Atomic uint64_t refused;
+};
+
+struct fs {
+	struct fs_options options;
+	struct members members;		/* slot NULL: missing or dead */
+	struct fs_device devices[ROLL_MAX];
+	unsigned device_count;
+	unsigned metadata_device;
+	struct pgmap *pgmaps[ROLL_MAX];	/* for entry tables */
+	struct alloc *allocs[ROLL_MAX];
+	struct journal *journal;	/* NULL on a read-only mount */
+	struct tree_env tree_env;
+	struct inode_table *inodes;
+	uint64_t hash_seed;
+	pthread_mutex_t namespace_lock;
+	atomic_uint next_home;		/* new files go to devices in turn */
+	_Atomic bool shut_down;		/* the metadata is gone: EIO everywhere */
+};
+
+/* why: one clear line's reason on failure. */
+int fs_mount(struct fs **out, char *const *paths, unsigned path_count,
+	     const struct fs_options *options, char *why, size_t why_bytes)
+	__attribute__((warn_unused_result));
+
+/*
+ * Free what is still orphaned, write back lazy timestamps, save the free maps,
+ * checkpoint, mark clean, unmap. After a shutdown only what can still be done.
+ */
+void fs_unmount(struct fs *fs);
+
+/* Everything acknowledged so far and every lazy timestamp is on the media. */
+int fs_sync(struct fs *fs) __attribute__((warn_unused_result));
+
+int fs_statvfs(struct fs *fs, struct statvfs *out)
+	__attribute__((warn_unused_result));
+
+/*
+ * Removal's last act on the media (called by the removal thread when the
+ * device has no reference left): checkpoint, roll update on the others, clean
+ * mark on this one. If it holds the only metadata: the whole filesystem is
+ * left clean and fs.shut_down is set.
+ */
+int fs_retire_device(struct fs *fs, unsigned index)
+	__attribute__((warn_unused_result));
+/* Unmap, close and unlock it; it has been retired (or has failed). */
+void fs_close_device(struct fs *fs, unsigned index);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * inode.h -- inodes in memory, and their life on the media
+ *
+ * The table mirrors the inode file: a chunk of INODE_CHUNK slots, each NULL or
+ * the inode in memory. FUSE's node id is the inode number; the kernel never
+ * names one that it holds no lookup on, so a request finds its inode by two
+ * loads. Attributes are read from the media in place; only what may lag
+ * (timestamps) and what is about open files is kept beside it, in `active`,
+ * which an idle inode does not have.
+ *
+ * Locking: inode.lock shared to read the media inode, its tree or its data,
+ *          exclusive to change them. Lookup counts and `opens` are under the
+ *          table's mutex (a leaf).
+ * Errors:  -ESTALE no such inode, -EUCLEAN damaged, -ENOMEM, -ENOSPC.
+ */
+#ifndef UDAX_CORE_INODE_H
+#define UDAX_CORE_INODE_H
+
+#include "dax/entry_table.h"
+#include "media/inode.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+struct fs;
+struct txn;
+
+#define LAZY_ATIME 0x1u
+#define LAZY_MTIME 0x2u		/* mtime and ctime */
+
+/* While open, or while entries or lazy timestamps remain. */
+struct inode_active {
+	unsigned opens;
+	unsigned writers;		/* of them opened for writing */
+	struct entry_table entries;
+	_Atomic unsigned lazy;		/* LAZY_*: newer than the media */
+	struct timespec lazy_atime;	/* under lazy_lock */
+	struct timespec lazy_mtime;
+	pthread_mutex_t lazy_lock;	/* a leaf */
+	/* Extent of the last look-up: sequential reads skip the tree. Under
+	 * inode.lock exclusive or as a seqlock-free hint re-checked by use. */
+	uint64_t append_goal;		/* device address after the last run */
+};
+
+struct inode {
+	uint64_t ino;
+	inode_media *media;		/* home; const but through a txn */
+	uint64_t addr;			/* the same, as an address */
+	pthread_rwlock_t lock;
+	uint64_t lookups;		/* what the kernel holds, and ourselves */
+	struct inode_active *active;	/* NULL while idle */
+};
+
+int inode_table_create(struct fs *fs);
+void inode_table_destroy(struct fs *fs);
+
+/* What a node id means. The caller relies on a lookup count that is held. */
+struct inode *inode_of(struct fs *fs, uint64_t ino);
+/* Find or load, and take one lookup: 0, -ESTALE (free slot), -EUCLEAN. */
+int inode_look(struct fs *fs, uint64_t ino, struct inode **out)
+	__attribute__((warn_unused_result));
+/*
+ * Give lookups back. The last one of an inode with nlink 0 frees it on the
+ * media: takes its lock and transactions of its own; call with no lock held.
+ */
+void inode_forget(struct fs *fs, struct inode *inode, uint64_t lookups);
+
+/*
+ * A fresh inode inside a transaction: a free slot (the inode file grows when
+ * none is left), media set up by the caller through the returned copy. On
+ * commit call inode_born(); on abort inode_unborn().
+ */
+int inode_new(struct fs *fs, struct txn *txn, uint64_t *ino, inode_media **copy)
+	__attribute__((warn_unused_result));
+int inode_born(struct fs *fs, uint64_t ino, struct inode **out)
+	__attribute__((warn_unused_result));
+void inode_unborn(struct fs *fs, uint64_t ino);
+
+/* The transaction's copy of the media inode, sealed at commit. */
+inode_media *inode_edit(struct txn *txn, struct inode *inode);
+
+/* Take or drop an open; the last close deletes the entries (R5) and writes
+ * back lazy timestamps. close may free the inode: call with no lock held. */
+int inode_open(struct fs *fs, struct inode *inode, bool for_writing)
+	__attribute__((warn_unused_result));
+void inode_close(struct fs *fs, struct inode *inode, bool for_writing);
+/* active, made if need be (lock held in either mode). */
+int inode_activate(struct fs *fs, struct inode *inode,
+		   struct inode_active **out)
+	__attribute__((warn_unused_result));
+
+/* Every inode in memory; fn may not block on inode locks for long. The inode
+ * is kept by a lookup of ours during fn, without any lock held. */
+typedef void inode_fn(struct inode *inode, void *arg);
+void inode_for_each(struct fs *fs, inode_fn *fn, void *arg);
+
+/* One of its names as a path from the root: 0, -ENOENT if none is known any
+ * more (then "(deleted)"), -ENAMETOOLONG. Diagnostic: takes locks shared. */
+int inode_path(struct fs *fs, uint64_t ino, char *path, size_t path_bytes)
+	__attribute__((warn_unused_result));
+
+uint64_t inodes_used(struct fs *fs);
+
+#endif

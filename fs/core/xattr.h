@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * xattr.h -- extended attributes (getxattr(2), setxattr(2), listxattr(2))
+ *
+ * Names carry their namespace (user., trusted., security., system.); limits
+ * are Linux's: name 255, value 64 KiB, list 64 KiB. An inode without xattrs
+ * answers -ENODATA from one load: the kernel asks for security.capability at
+ * many writes.
+ */
+#ifndef UDAX_CORE_XATTR_H
+#define UDAX_CORE_XATTR_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct fs;
+struct inode;
+struct request;
+
+/* Bytes, or with size 0 the bytes needed; -ERANGE too small, -ENODATA. */
+ssize_t xattr_get(struct request *request, struct inode *inode,
+		  const char *name, void *value, size_t size)
+	__attribute__((warn_unused_result));
+/* flags: XATTR_CREATE, XATTR_REPLACE. */
+int xattr_set(struct request *request, struct inode *inode, const char *name,
+	      const void *value, size_t size, int flags)
+	__attribute__((warn_unused_result));
+int xattr_remove(struct request *request, struct inode *inode,
+		 const char *name) __attribute__((warn_unused_result));
+ssize_t xattr_list(struct request *request, struct inode *inode, char *list,
+		   size_t size) __attribute__((warn_unused_result));
+
+#endif
