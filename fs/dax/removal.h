@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * removal.h -- the state machine that ends with a device dead
+ *
+ *   live → blocking → revoking → draining → dead     cancel: back to live from
+ *                                                    any state before dead
+ *   live      removal_start()
+ *   blocking  holders told (queued), ref killed and confirmed: from here every
+ *             new entry, pin and gate is refused; requests in flight finish
+ *   revoking  ops.revoke takes back kernel mappings and leases; entries go;
+ *             dirty pages are written back meanwhile (removal_admits_writeback)
+ *   draining  only pins are left: pgmap->ref is waited for
+ *   dead      ops.retire, then ops.close; final
+ *
+ * One thread per removal (it registers with RCU, may block in a FUSE
+ * notification, serves no request, holds no lock a handler wants). A deadline
+ * of a waiter ends the wait, never the removal.
+ *
+ * R9: cancel and release decide by one compare-and-swap on `phase`; whoever
+ * wins, the other sees it. Release runs once.
+ *
+ * Locking: removal.lock guards everything here but `phase` (atomic: read on
+ * the request path). Callbacks run without it. Order: outside inode locks.
+ * Errors: -EBUSY removal under way already, -EALREADY dead, -EINVAL nothing
+ * to cancel or to continue, -ETIMEDOUT.
+ */
+#ifndef UDAX_DAX_REMOVAL_H
+#define UDAX_DAX_REMOVAL_H
+
+#include "util/deadline.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct pgmap;
+struct removal;
+
+enum removal_state { DEVICE_LIVE, DEVICE_BLOCKING, DEVICE_REVOKING,
+		     DEVICE_DRAINING, DEVICE_DEAD, DEVICE_MISSING,
+		     DEVICE_FAILED };
+
+enum removal_mode { REMOVAL_DRAIN, REMOVAL_REVOKE, REMOVAL_KILL };
+
+struct removal_report {
+	enum removal_state state;
+	uint64_t entries_deleted;
+	uint64_t leases_revoked;
+	uint64_t kernel_mappings_revoked;
+	int64_t references;		/* -1: not known */
+	int64_t elapsed_us;		/* accepted → now, or → dead */
+	int64_t first_refusal_us;	/* accepted → kill confirmed; -1 not yet */
+	bool stopped;			/* --step: waits for removal_continue */
+	int error;			/* of retire: the device may be unclean */
+};
+
+/* What core and the front ends do for it; arg is given at create. */
+struct removal_ops {
+	/* Tell holders (queue, do not wait). */
+	void (*tell)(void *arg, unsigned device);
+	/* Fail parked requests that would need the device. */
+	void (*blocked)(void *arg, unsigned device);
+	/*
+	 * REVOKE, KILL: take back what can be taken; counts go into report via
+	 * removal_count(). Called again until the device has no entry left;
+	 * 0 when nothing but pins is left, -EAGAIN when something still holds
+	 * (DRAIN: kernel mappings that programs have). Checks
+	 * removal_cancelled() between inodes.
+	 */
+	int (*revoke)(void *arg, unsigned device, enum removal_mode mode);
+	/* Last stores: checkpoint, roll, clean mark. */
+	int (*retire)(void *arg, unsigned device);
+	/* Unmap, close, unlock. */
+	void (*close)(void *arg, unsigned device);
+	/* A state was entered (monitor, waiters). Any thread, no lock held. */
+	void (*changed)(void *arg, unsigned device, enum removal_state state);
+};
+
+int removal_create(struct removal **out, unsigned device, struct pgmap *pgmap,
+		   const struct removal_ops *ops, void *arg)
+	__attribute__((warn_unused_result));
+/* Joins its thread: cancel or finish first. */
+void removal_destroy(struct removal *removal);
+
+int removal_start(struct removal *removal, enum removal_mode mode, bool step)
+	__attribute__((warn_unused_result));
+/* The device vanished by itself: from blocking on, ending in FAILED. */
+void removal_device_failed(struct removal *removal);
+int removal_cancel(struct removal *removal) __attribute__((warn_unused_result));
+int removal_continue(struct removal *removal)
+	__attribute__((warn_unused_result));
+/* Sleep until `state` (or a later one on the way there) is reached. */
+int removal_wait(struct removal *removal, enum removal_state state,
+		 struct deadline deadline) __attribute__((warn_unused_result));
+
+enum removal_state removal_state(const struct removal *removal);
+const char *removal_state_name(enum removal_state state);
+/* -EINVAL for a word that is none. */
+int removal_state_of_name(const char *name, enum removal_state *out)
+	__attribute__((warn_unused_result));
+void removal_report(const struct removal *removal, struct removal_report *out);
+bool removal_cancelled(const struct removal *removal);
+/* Live, or blocked but the last notification has not returned yet. */
+bool removal_admits_writeback(const struct removal *removal);
+void removal_count(struct removal *removal, uint64_t entries_deleted,
+		   uint64_t leases_revoked, uint64_t kernel_mappings_revoked);
+
+#endif
