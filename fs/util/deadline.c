@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "util/deadline.h"
 
+#include "util/clock.h"
+
 #include <assert.h>
 #include <errno.h>
-#include <time.h>
-
-#define NS_PER_MS 1000000
-#define NS_PER_S 1000000000
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-	int err = clock_gettime(CLOCK_MONOTONIC, &now);
-
-	assert(err == 0);
-	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 struct deadline deadline_in(int64_t timeout_ms)
 {
@@ -23,7 +12,7 @@ struct deadline deadline_in(int64_t timeout_ms)
 
 	if (timeout_ms < 0 ||
 	    __builtin_mul_overflow(timeout_ms, NS_PER_MS, &at_ns) ||
-	    __builtin_add_overflow(at_ns, now_ns(), &at_ns))
+	    __builtin_add_overflow(at_ns, clock_monotonic_ns(), &at_ns))
 		return DEADLINE_NEVER; /* I2 */
 	return (struct deadline){ .at_ns = at_ns };
 }
@@ -35,7 +24,7 @@ bool deadline_passed(struct deadline deadline)
 
 int64_t deadline_remaining_ms(struct deadline deadline)
 {
-	int64_t left_ns = deadline.at_ns - now_ns();
+	int64_t left_ns = deadline.at_ns - clock_monotonic_ns();
 
 	if (left_ns <= 0)
 		return 0;
