@@ -24,14 +24,15 @@ struct alloc_want {
 	uint64_t goal;		/* continue here if free; 0 = no wish */
 	/*
 	 * aligned: take (part of) a wholly free 2 MiB unit, starting at the
-	 * block whose number is phase modulo 512, if there is one.
+	 * block whose number is phase modulo 512, if there is one. A goal
+	 * out of phase is then no wish.
 	 */
 	bool aligned;
 	uint16_t phase;
 	bool metadata;		/* may dip into the reserve */
 };
 
-/* Everything used; alloc_mark_free() opens what the device offers. */
+/* Everything used; alloc_mark_free() opens what the device offers. -ENOMEM. */
 int alloc_create(struct alloc **out, uint64_t device_blocks,
 		 uint64_t reserve_blocks) __attribute__((warn_unused_result));
 void alloc_destroy(struct alloc *alloc);
@@ -56,8 +57,12 @@ void alloc_stop(struct alloc *alloc, bool stopped);
 uint64_t alloc_free_blocks(const struct alloc *alloc);
 uint64_t alloc_reserve_blocks(const struct alloc *alloc);
 
-/* The bitmap as media/freemap.h has it (1 = used), for saving and loading. */
-void alloc_export(const struct alloc *alloc, void *bitmap);
+/*
+ * The bitmap as media/freemap.h has it (1 = used), for saving and loading:
+ * (device_blocks + 7) / 8 bytes. Import replaces the map; -EUCLEAN if bits
+ * past the last block are not 1 (nothing has changed then).
+ */
+void alloc_export(struct alloc *alloc, void *bitmap);
 int alloc_import(struct alloc *alloc, const void *bitmap)
 	__attribute__((warn_unused_result));
 
