@@ -4,12 +4,19 @@
  *
  * bits 63-48 device index in the roll, bits 47-0 byte offset on that device.
  * ADDR_NONE is offset 0 of device 0: the primary superblock, which nothing
- * points at.
+ * points at. Everything on the media is little-endian, and read and written
+ * in place.
  */
 #ifndef UDAX_MEDIA_ADDR_H
 #define UDAX_MEDIA_ADDR_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "media structures are used in place");
+
+#define ADDR_DEVICES_MAX 64	/* in one filesystem's roll */
 
 #define BLOCK_SHIFT 12
 #define BLOCK_BYTES (1u << BLOCK_SHIFT)
@@ -39,6 +46,16 @@ static inline uint64_t addr_offset(uint64_t addr)
 static inline uint64_t addr_block(uint64_t addr)
 {
 	return addr_offset(addr) >> BLOCK_SHIFT;
+}
+
+/* Whether a run of whole blocks can be there, on a device of any size. */
+static inline bool addr_run_valid(uint64_t addr, uint64_t blocks)
+{
+	const uint64_t end = (ADDR_OFFSET_MASK + 1) >> BLOCK_SHIFT;
+
+	return addr % BLOCK_BYTES == 0 && addr_device(addr) < ADDR_DEVICES_MAX &&
+	       addr_block(addr) > 0 && blocks > 0 &&
+	       blocks <= end - addr_block(addr);
 }
 
 #endif

@@ -5,6 +5,8 @@
  * One header block, then a bitmap, one bit a block, 1 = used. It holds only
  * while its generation and lineage are the superblock's and that one is
  * CLEAN; otherwise free space is rebuilt from the extents.
+ *
+ * Errors: -EUCLEAN damage, -ESTALE intact, but of another generation.
  */
 #ifndef UDAX_MEDIA_FREEMAP_H
 #define UDAX_MEDIA_FREEMAP_H
@@ -31,5 +33,19 @@ _Static_assert(sizeof(freemap_media) == BLOCK_BYTES, "free map header");
 
 /* Blocks the saved map of a device of this size takes, header included. */
 uint64_t freemap_area_blocks(uint64_t device_blocks);
+
+/* Checksums of a header and the bitmap that follows it in the next block. */
+void freemap_seal(freemap_media *map);
+
+/* area_blocks: what the superblock gives the map on the media. */
+int freemap_check(const freemap_media *map, uint64_t area_blocks,
+		  uint64_t device_blocks, uint64_t generation,
+		  const uint8_t lineage[16])
+	__attribute__((warn_unused_result));
+
+static inline uint8_t *freemap_bitmap(freemap_media *map)
+{
+	return (uint8_t *)map + BLOCK_BYTES;
+}
 
 #endif

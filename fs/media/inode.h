@@ -4,7 +4,8 @@
  *
  * Inodes live in the inode file (ino 0), whose own inode is at
  * superblock.inode_root; inode N is at byte N * 512 of it. A slot with mode 0
- * is free and keeps its generation. The last 344 bytes, `area`, hold by
+ * is free and keeps its generation; one that was never taken is all zeros and
+ * passes the check, too. The last 344 bytes, `area`, hold by
  * `format`: the file's bytes (small files, symlinks), or the root node of its
  * tree (media/node.h): extents of a file, entries of a directory.
  *

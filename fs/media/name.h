@@ -14,6 +14,8 @@
 #include <stdint.h>
 
 #define NAME_COLLISIONS 256
+#define NAME_KEY_FIRST UINT64_C(256)
+#define NAME_KEY_END (UINT64_C(1) << 62)
 
 /* First key of the name's hash; the collision number is added to it. */
 uint64_t name_key(uint64_t seed, const char *name, size_t length_bytes);

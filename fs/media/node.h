@@ -9,7 +9,8 @@
  * value leaves is closed when room is needed.
  *
  * Level 0 is a leaf; above it each value is a child's address (8 bytes) and
- * each key the smallest key the child may hold (the first one's counts as 0).
+ * each key the smallest key the child may hold; so a node's first key is its
+ * parent's key for it, and 0 along the left edge.
  * Keys are unique. Nodes are not merged: a node that becomes empty is freed.
  *
  * Pure: works on a buffer, no I/O, no locks, no allocation.
@@ -55,6 +56,8 @@ typedef struct __attribute__((packed)) {
 
 #define NODE_BLOCK_MAGIC 0x4b4c4244u
 #define NODE_BLOCK_BYTES (BLOCK_BYTES - sizeof(node_block_media))
+/* What an entry takes in a node. */
+#define NODE_ENTRY_BYTES(length_bytes) (sizeof(node_slot_media) + (length_bytes))
 
 _Static_assert(sizeof(node_media) == 16, "node header");
 _Static_assert(sizeof(node_slot_media) == 12, "node slot");
@@ -65,6 +68,7 @@ _Static_assert(sizeof(node_block_media) == 32, "node block prefix");
 /* TREE_EXTENTS: key = first file block. Neighbours that continue each other on
  * the device are one extent. */
 #define EXTENT_UNWRITTEN 0x1u	/* reads as zeros */
+#define FILE_BLOCKS_MAX (UINT64_C(1) << (63 - BLOCK_SHIFT))
 typedef struct __attribute__((packed)) {
 	uint64_t addr;
 	uint32_t blocks;
@@ -82,6 +86,7 @@ typedef struct __attribute__((packed)) {
 /* TREE_XATTRS: key = hash of the full name. A value that does not fit in a
  * node stands in blocks of its own: addr != 0, value[] empty. */
 #define XATTR_INLINE_MAX 1024
+#define XATTR_VALUE_MAX 65536	/* XATTR_SIZE_MAX of the kernel */
 typedef struct __attribute__((packed)) {
 	uint64_t addr;		/* contiguous blocks, or ADDR_NONE */
 	uint32_t value_length;
@@ -100,7 +105,13 @@ static inline node_media *node_of_block(void *block)
 }
 void node_block_seal(void *block);
 
-/* 0 or -EUCLEAN; every later call relies on it. */
+/*
+ * 0 or -EUCLEAN; every later call relies on it. What it promises of a leaf's
+ * values: extents do not overlap in the file and lie on a device, below its
+ * possible end; a name is 1 to 255 bytes without '/' and NUL, with a key and
+ * type a directory may have; an xattr's parts fill its length exactly. An
+ * internal node has at least one child. node_block_check: the checksum, too.
+ */
 int node_check(const node_media *node, unsigned capacity_bytes,
 	       enum tree_kind kind) __attribute__((warn_unused_result));
 int node_block_check(const void *block, uint64_t owner, uint64_t self,
@@ -115,6 +126,7 @@ const void *node_value(const node_media *node, unsigned slot,
 		       unsigned *length_bytes);
 unsigned node_free_bytes(const node_media *node, unsigned capacity_bytes);
 
+/* The value must not lie in the node. */
 int node_insert(node_media *node, unsigned capacity_bytes, uint64_t key,
 		const void *value, unsigned length_bytes)
 	__attribute__((warn_unused_result));
@@ -125,7 +137,7 @@ int node_replace(node_media *node, unsigned capacity_bytes, unsigned slot,
 	__attribute__((warn_unused_result));
 /* Change a key without changing the order. */
 void node_rekey(node_media *node, unsigned slot, uint64_t key);
-/* Move the upper part, from slot on, to an empty node. */
+/* Move the upper part, from slot on, to an empty node with room for it. */
 void node_split(node_media *node, unsigned capacity_bytes, unsigned slot,
 		node_media *upper, unsigned upper_capacity_bytes);
 

@@ -5,7 +5,8 @@
  * Journal area: block 0 holds two anchors (64 bytes each, at 0 and 2048), the
  * rest is a ring of records. A record is a header and items; an item is
  * (address, length) and the bytes to be stored there, padded to 8. A record
- * is 64-byte aligned and never wraps: a PAD record fills up to the ring's end.
+ * is 64-byte aligned and never wraps: a PAD record fills up to the ring's end;
+ * it consists of its header only, which is all its checksum covers.
  *
  * A record counts when its checksum holds, its sequence is the one expected
  * next, and generation and lineage are the filesystem's. So one fence makes
@@ -27,7 +28,8 @@ enum record_kind { RECORD_CHANGES = 1, RECORD_PAD = 2 };
 
 typedef struct __attribute__((packed)) {
 	uint32_t magic;
-	uint32_t crc;		/* CRC-32C of length_bytes, this field as 0 */
+	uint32_t crc;		/* CRC-32C of length_bytes (PAD: of the header),
+				   this field as 0 */
 	uint32_t length_bytes;	/* header included, padding to RECORD_ALIGN too */
 	uint16_t kind;
 	uint16_t items;
@@ -58,6 +60,7 @@ _Static_assert(sizeof(record_media) == 64, "record header");
 _Static_assert(sizeof(record_item_media) == 16, "record item");
 _Static_assert(sizeof(anchor_media) == 64, "anchor");
 
+/* Zeroes what pads the items and the record, then sets the checksum. */
 void record_seal(record_media *record);
 /* 0, -ENODATA (not the record expected here: the log ends) or -EUCLEAN
  * (checksum holds but the items do not add up). room_bytes: to the ring's end. */
@@ -67,6 +70,17 @@ int record_check(const record_media *record, uint64_t room_bytes,
 /* Step over the items of a checked record; NULL first, NULL at the end. */
 const record_item_media *record_next(const record_media *record,
 				     const record_item_media *item);
+static inline const void *record_item_bytes(const record_item_media *item)
+{
+	return item + 1;
+}
+
+/* What an item of so many bytes takes in a record. */
+static inline size_t record_item_room(size_t length_bytes)
+{
+	return sizeof(record_item_media) + (length_bytes + 7) / 8 * 8;
+}
+
 void anchor_seal(anchor_media *anchor);
 /* Both anchors of a journal area: the one that holds, or -EUCLEAN. */
 int anchor_pick(const void *area, const anchor_media **out)

@@ -22,7 +22,12 @@
 #define SUPERBLOCK_MAGIC "UDAXFS\n\x1a"
 #define SUPERBLOCK_VERSION 1
 #define SUPERBLOCK_LABEL_BYTES 64
-#define ROLL_MAX 64
+#define ROLL_MAX ADDR_DEVICES_MAX
+#define SUPERBLOCK_MIRROR_NONE 0xffffu
+
+/* Features this code knows; an unknown ro_compat bit allows reading only. */
+#define SUPERBLOCK_INCOMPAT_KNOWN UINT64_C(0)
+#define SUPERBLOCK_RO_COMPAT_KNOWN UINT64_C(0)
 
 #define SUPERBLOCK_CLEAN 0x1u	/* unmounted cleanly: the free maps hold */
 
@@ -46,11 +51,11 @@ typedef struct __attribute__((packed)) {
 	uint64_t ro_compat;
 	uint8_t fs_uuid[16];
 	uint8_t device_uuid[16];
-	uint8_t label[SUPERBLOCK_LABEL_BYTES];	/* NUL padded */
+	uint8_t label[SUPERBLOCK_LABEL_BYTES];	/* at least one NUL at the end */
 	uint16_t device_index;
 	uint16_t device_count;
 	uint16_t metadata_device;	/* index of the primary */
-	uint16_t metadata_mirror;	/* 0xffff: none */
+	uint16_t metadata_mirror;	/* SUPERBLOCK_MIRROR_NONE */
 	uint32_t block_bytes;
 	uint32_t flags;			/* SUPERBLOCK_CLEAN */
 	uint64_t sequence;		/* of this superblock on this device */
@@ -85,7 +90,9 @@ int superblock_check(const superblock_media *sb, uint64_t device_size_bytes)
 
 /*
  * Of the two copies of a mapped device the one that holds; *damaged tells
- * whether the other one does not (repair is fsck's).
+ * whether the other one does not (repair is fsck's), or belongs to an earlier
+ * filesystem. An intact copy with a feature unknown here decides for both:
+ * the other one may be older than the feature.
  */
 int superblock_pick(const void *base, uint64_t device_size_bytes,
 		    const superblock_media **out, bool *damaged)
