@@ -98,6 +98,7 @@ struct device {
 	struct device_map *map;
 	_Atomic bool failed;
 	_Atomic uint64_t failed_offset;	/* of the first fault */
+	_Atomic unsigned int repairs;	/* units replaced by zeros */
 	int guard_slot;
 };
 

@@ -11,6 +11,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/*
+ * Each repaired unit can cost two mappings, of which a process has some 65000
+ * (vm.max_map_count): DEVICES_MAX devices must fit. Beyond it the whole device
+ * becomes one mapping of zeros.
+ */
+#define REPAIRS_MAX 256
+
 struct slot {
 	_Atomic uintptr_t base; /* 0: free, or being filled or emptied [G1] */
 	_Atomic uint64_t size_bytes;
@@ -68,10 +75,10 @@ static bool repair(const void *at)
 		return false;
 	offset = device_offset(device, at);
 	device_guard_fail(device, offset); /* [G2] */
-	if (put_zeros(device, offset - offset % device->unit_bytes,
+	if (atomic_fetch_add(&device->repairs, 1) < REPAIRS_MAX &&
+	    put_zeros(device, offset - offset % device->unit_bytes,
 		      device->unit_bytes))
 		return true;
-	/* out of mappings: one for the whole device needs none */
 	return put_zeros(device, 0, device->size_bytes);
 }
 

@@ -5,10 +5,11 @@
  * A load or store on a page that is gone (file truncated, devdax unbound, bad
  * block) raises SIGBUS. If the address lies in a registered device's map the
  * handler marks the device failed, puts zeroed anonymous memory where the page
- * was (a unit of unit_bytes: 4 KiB, on devdax its alignment), adds to the
- * eventfd and returns: the code that faulted goes on, with zeros, and asks
- * device_failed() before it replies or commits. Any other SIGBUS kills the
- * process as ever, core and all.
+ * was (a unit of unit_bytes: 4 KiB, on devdax its alignment; after REPAIRS_MAX
+ * of them in place of the whole map), adds to the eventfd and returns: the
+ * code that faulted goes on, with zeros, and asks device_failed() before it
+ * replies or commits. Any other SIGBUS kills the process as ever, core and
+ * all.
  *
  * Not caught: a system call given a vanished page, such as the writev of a
  * reply, fails with EFAULT (or is cut short) and raises no signal. Treat that
