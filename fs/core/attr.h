@@ -10,8 +10,11 @@
 #ifndef UDAX_CORE_ATTR_H
 #define UDAX_CORE_ATTR_H
 
+#include "media/inode.h"
+
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
 struct fs;
 struct inode;
@@ -39,12 +42,24 @@ int attr_set(struct request *request, struct inode *inode,
 	     const struct stat *attr, unsigned mask, struct stat *out)
 	__attribute__((warn_unused_result));
 
-/* mtime and ctime move now (or with the next transaction: may lag). */
+/* The kernel's own clock for files: coarse. */
+void attr_now(struct timespec *now);
+/* Now, into a media copy: which of ATTR_ATIME, ATTR_MTIME, ATTR_CTIME. */
+void attr_stamp(inode_media *copy, unsigned which);
+
+/*
+ * Timestamps that may lag. LAZY_MTIME: mtime and ctime move now; LAZY_ATIME:
+ * a read, as relatime has it. inode.lock held in any mode or an open held;
+ * nothing happens on an inode that is not active.
+ */
 void attr_touch(struct inode *inode, unsigned lazy);
-/* Put lazy timestamps into a media copy; the transaction carries them. */
-void attr_settle(struct inode *inode, void *inode_media_copy);
-/* A transaction of its own if anything lags. Lock not held. */
+/* Put what lags into a media copy that a transaction carries anyway. Times
+ * only move forward by it, so it may be called at every edit. */
+void attr_settle(struct inode *inode, inode_media *copy);
+/* A transaction of its own if anything lags. Lock not held, or exclusively. */
 int attr_sync(struct fs *fs, struct inode *inode)
+	__attribute__((warn_unused_result));
+int attr_sync_locked(struct fs *fs, struct inode *inode)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -56,6 +56,8 @@ int dir_readlink(struct request *request, struct inode *inode, char *target,
  * Entries after cookie (0: from the start, "." and ".." first), each with the
  * cookie to go on after it; fn answers non-zero to stop before taking that
  * one. Cookies are the tree's keys: stable while others come and go.
+ * fn runs under the directory's lock: it may call inode_look() (the name
+ * cannot go meanwhile) but must take no inode lock; attributes come after.
  */
 typedef int dir_entry_fn(const char *name, size_t name_length, uint64_t ino,
 			 unsigned type, uint64_t cookie, void *arg);

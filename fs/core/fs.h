@@ -34,6 +34,7 @@ struct alloc;
 struct inode_table;
 struct journal;
 struct removal;
+struct request;
 
 enum dax_mode { DAX_ALWAYS, DAX_INODE, DAX_NEVER };
 
@@ -70,7 +71,12 @@ struct fs {
 	struct inode_table *inodes;
 	uint64_t hash_seed;
 	pthread_mutex_t namespace_lock;
+	pthread_mutex_t super_lock;	/* superblocks; inside no other */
+	pthread_mutex_t requests_lock;	/* the registry of request.h; a leaf */
+	struct request *requests;
 	atomic_uint next_home;		/* new files go to devices in turn */
+	/* An orphan could not be freed when its last user left. */
+	_Atomic bool orphans_left;
 	_Atomic bool shut_down;		/* the metadata is gone: EIO everywhere */
 };
 
@@ -87,6 +93,14 @@ void fs_unmount(struct fs *fs);
 
 /* Everything acknowledged so far and every lazy timestamp is on the media. */
 int fs_sync(struct fs *fs) __attribute__((warn_unused_result));
+
+/*
+ * For who must reach metadata outside a request (forget, release, control):
+ * a gate of its device, also while that one drains. False: it is gone, do
+ * without. Never blocks; also fine inside a request.
+ */
+bool fs_metadata_enter(struct fs *fs) __attribute__((warn_unused_result));
+void fs_metadata_exit(struct fs *fs);
 
 int fs_statvfs(struct fs *fs, struct statvfs *out)
 	__attribute__((warn_unused_result));

@@ -10,8 +10,10 @@
  * which an idle inode does not have.
  *
  * Locking: inode.lock shared to read the media inode, its tree or its data,
- *          exclusive to change them. Lookup counts and `opens` are under the
- *          table's mutex (a leaf).
+ *          exclusive to change them; it prefers writers, so nobody takes it
+ *          shared twice. Lookup counts, `opens`, `writers` and `state` are
+ *          under the table's mutex (a leaf). `active` does not go away while
+ *          inode.lock is held in any mode or an open is held.
  * Errors:  -ESTALE no such inode, -EUCLEAN damaged, -ENOMEM, -ENOSPC.
  */
 #ifndef UDAX_CORE_INODE_H
@@ -21,6 +23,7 @@
 #include "media/inode.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -39,11 +42,16 @@ struct inode_active {
 	_Atomic unsigned lazy;		/* LAZY_*: newer than the media */
 	struct timespec lazy_atime;	/* under lazy_lock */
 	struct timespec lazy_mtime;
+	/* Until then (CLOCK_REALTIME) a read need not move atime. */
+	_Atomic int64_t atime_good_s;
 	pthread_mutex_t lazy_lock;	/* a leaf */
 	/* Extent of the last look-up: sequential reads skip the tree. Under
 	 * inode.lock exclusive or as a seqlock-free hint re-checked by use. */
 	uint64_t append_goal;		/* device address after the last run */
 };
+
+/* UNBORN: taken for a create under way. DYING: its last blocks are going. */
+enum inode_state { INODE_UNBORN, INODE_ALIVE, INODE_DYING };
 
 struct inode {
 	uint64_t ino;
@@ -51,10 +59,15 @@ struct inode {
 	uint64_t addr;			/* the same, as an address */
 	pthread_rwlock_t lock;
 	uint64_t lookups;		/* what the kernel holds, and ourselves */
-	struct inode_active *active;	/* NULL while idle */
+	enum inode_state state;
+	struct inode_active *_Atomic active;	/* NULL while idle */
 };
 
-int inode_table_create(struct fs *fs);
+_Static_assert(sizeof(struct inode) <= 128, "an idle inode is small");
+
+/* Learns where the inode file's chunks are; -EUCLEAN if they do not add up. */
+int inode_table_create(struct fs *fs) __attribute__((warn_unused_result));
+/* Drops every inode in memory; touches no media. */
 void inode_table_destroy(struct fs *fs);
 
 /* What a node id means. The caller relies on a lookup count that is held. */
@@ -69,15 +82,17 @@ int inode_look(struct fs *fs, uint64_t ino, struct inode **out)
 void inode_forget(struct fs *fs, struct inode *inode, uint64_t lookups);
 
 /*
- * A fresh inode inside a transaction: a free slot (the inode file grows when
- * none is left), media set up by the caller through the returned copy. On
- * commit call inode_born(); on abort inode_unborn().
+ * A fresh inode, under fs.namespace_lock. inode_take() comes before the
+ * transaction: it finds a free slot and, when none is left, grows the inode
+ * file by a chunk, in a transaction of its own. inode_new() answers the copy
+ * to set up: zeroed, with number and a new generation. Then inode_born(), with
+ * one lookup for the caller, after the commit, or inode_unborn().
  */
-int inode_new(struct fs *fs, struct txn *txn, uint64_t *ino, inode_media **copy)
+int inode_take(struct fs *fs, struct inode **out)
 	__attribute__((warn_unused_result));
-int inode_born(struct fs *fs, uint64_t ino, struct inode **out)
-	__attribute__((warn_unused_result));
-void inode_unborn(struct fs *fs, uint64_t ino);
+inode_media *inode_new(struct txn *txn, struct inode *inode);
+void inode_born(struct fs *fs, struct inode *inode);
+void inode_unborn(struct fs *fs, struct inode *inode);
 
 /* The transaction's copy of the media inode, sealed at commit. */
 inode_media *inode_edit(struct txn *txn, struct inode *inode);
@@ -87,7 +102,7 @@ inode_media *inode_edit(struct txn *txn, struct inode *inode);
 int inode_open(struct fs *fs, struct inode *inode, bool for_writing)
 	__attribute__((warn_unused_result));
 void inode_close(struct fs *fs, struct inode *inode, bool for_writing);
-/* active, made if need be (lock held in either mode). */
+/* active, made if need be (inode.lock held in either mode). */
 int inode_activate(struct fs *fs, struct inode *inode,
 		   struct inode_active **out)
 	__attribute__((warn_unused_result));

@@ -30,4 +30,11 @@ int xattr_remove(struct request *request, struct inode *inode,
 ssize_t xattr_list(struct request *request, struct inode *inode, char *list,
 		   size_t size) __attribute__((warn_unused_result));
 
+/*
+ * Free them all, in bounded transactions; xattr_root is 0 after. inode_forget()
+ * calls it before file_free_locked(). inode.lock held exclusively.
+ */
+int xattr_free_all_locked(struct fs *fs, struct inode *inode)
+	__attribute__((warn_unused_result));
+
 #endif
