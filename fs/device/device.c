@@ -54,21 +54,35 @@ static enum device_kind kind_of_file(int fd)
 	return DEVICE_EMULATED;
 }
 
-/* A character device is devdax only if the kernel files it under dax. */
-static bool is_devdax(dev_t rdev)
+/* Does the sysfs link of a character device end in that name? */
+static bool sysfs_link_is(dev_t rdev, const char *link, const char *name)
 {
-	char path[64], subsystem[256];
+	char path[80], target[256];
 	const char *last;
 	ssize_t length;
 
-	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/subsystem",
-		 major(rdev), minor(rdev));
-	length = readlink(path, subsystem, sizeof(subsystem) - 1);
+	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/%s", major(rdev),
+		 minor(rdev), link);
+	length = readlink(path, target, sizeof(target) - 1);
 	if (length < 0)
 		return false;
-	subsystem[length] = '\0';
-	last = strrchr(subsystem, '/');
-	return strcmp(last ? last + 1 : subsystem, "dax") == 0;
+	target[length] = '\0';
+	last = strrchr(target, '/');
+	return strcmp(last ? last + 1 : target, name) == 0;
+}
+
+static bool is_devdax(dev_t rdev)
+{
+	return sysfs_link_is(rdev, "subsystem", "dax");
+}
+
+/*
+ * The node of an unbound device still opens, and mapping it is a NULL
+ * dereference in the kernels seen: ask for the driver first.
+ */
+static bool is_bound(dev_t rdev)
+{
+	return sysfs_link_is(rdev, "driver", "device_dax");
 }
 
 static int refuse(int err, const char *reason, char *why, size_t why_bytes)
@@ -92,7 +106,10 @@ static int identify(struct device *device, char *why, size_t why_bytes)
 	if (S_ISCHR(file.st_mode) && is_devdax(file.st_rdev)) {
 		device->rdev = file.st_rdev;
 		device->kind = DEVICE_DEVDAX;
-		return 0;
+		if (is_bound(file.st_rdev))
+			return 0;
+		return refuse(-ENODEV, "the device has vanished: no driver "
+			      "serves it", why, why_bytes);
 	}
 	if (S_ISBLK(file.st_mode))
 		return refuse(-ENOTBLK, "a block device cannot be mapped: give "
@@ -184,7 +201,7 @@ bool device_still_there(struct device *device)
 		return false;
 	there = fstat(device->fd, &now) == 0;
 	if (there && device->kind == DEVICE_DEVDAX)
-		there = is_devdax(device->rdev);
+		there = is_bound(device->rdev);
 	else if (there)
 		there = (uint64_t)now.st_size >= device->size_bytes;
 	if (!there)

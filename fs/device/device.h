@@ -203,6 +203,14 @@ static inline bool device_failed(const struct device *device)
  */
 bool device_still_there(struct device *device);
 
+/* One bad block that the kernel knows of: losing its content is a fact. */
+typedef void device_bad_block_fn(void *arg, uint64_t offset_bytes,
+				 uint64_t length_bytes);
+
+/* How many there are, told one by one; found may be NULL. Or negative errno. */
+int device_bad_blocks(const struct device *device, device_bad_block_fn *found,
+		      void *arg) __attribute__((warn_unused_result));
+
 /* Copy out; -EIO if the device failed, -EINVAL beyond its end. */
 int device_read_guarded(const struct device *device, void *to,
 			uint64_t offset_bytes, size_t length_bytes)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "device/map.h"
 
+#include "device/cow.h"
 #include "device/device.h"
 
 #include <errno.h>
@@ -14,7 +15,16 @@ int device_map_errno(int err)
 {
 	if (err > PMEM2_E_UNKNOWN)
 		return err;
-	return err == PMEM2_E_NOSUPP ? -EOPNOTSUPP : -EINVAL;
+	switch (err) {
+	case PMEM2_E_NOSUPP:
+		return -EOPNOTSUPP;
+	case PMEM2_E_NO_ACCESS:
+		return -EACCES;
+	case PMEM2_E_IO_FAIL:
+		return -EIO;
+	default:
+		return -EINVAL;
+	}
 }
 
 /*
@@ -108,8 +118,8 @@ static int reserve(struct device *device, size_t *offset, char *why,
 	return 0;
 }
 
-static int configure(struct device *device, struct pmem2_config *config,
-		     size_t offset)
+static int configure(const struct device *device, struct pmem2_config *config,
+		     size_t offset, bool protect, bool private_)
 {
 	int err;
 
@@ -120,30 +130,45 @@ static int configure(struct device *device, struct pmem2_config *config,
 	if (err == 0)
 		err = pmem2_config_set_vm_reservation(
 			config, device->map->reservation, offset);
-	if (err == 0 && device->options.read_only)
+	if (err == 0 && protect)
 		err = pmem2_config_set_protection(config, PMEM2_PROT_READ);
-	if (err == 0 && device->options.private_copy)
+	if (err == 0 && private_)
 		err = pmem2_config_set_sharing(config, PMEM2_PRIVATE);
+	return err;
+}
+
+static int map_once(struct device *device, size_t offset, bool protect,
+		    bool private_)
+{
+	struct pmem2_config *config;
+	int err;
+
+	err = pmem2_config_new(&config);
+	if (err != 0)
+		return err;
+	err = configure(device, config, offset, protect, private_);
+	if (err == 0)
+		err = pmem2_map_new(&device->map->map, config,
+				    device->map->source);
+	pmem2_config_delete(&config);
 	return err;
 }
 
 static int map_whole(struct device *device, char *why, size_t why_bytes)
 {
-	struct pmem2_config *config;
 	size_t offset = 0;
 	int err;
 
 	err = reserve(device, &offset, why, why_bytes);
 	if (err != 0)
 		return err;
-	err = pmem2_config_new(&config);
-	if (err != 0)
-		return explain(err, "cannot be mapped", why, why_bytes);
-	err = configure(device, config, offset);
-	if (err == 0)
-		err = pmem2_map_new(&device->map->map, config,
-				    device->map->source);
-	pmem2_config_delete(&config);
+	err = map_once(device, offset, device->options.read_only,
+		       device->options.private_copy);
+	if (err == PMEM2_E_SRC_DEVDAX_PRIVATE) {
+		device->map->cow = device_cow_create(device);
+		err = device->map->cow ? map_once(device, offset, true, false)
+				       : -ENOMEM;
+	}
 	if (err != 0)
 		return explain(err, "cannot be mapped", why, why_bytes);
 	device->base = pmem2_map_get_address(device->map->map);
@@ -213,6 +238,7 @@ void device_map_destroy(struct device *device)
 		pmem2_vm_reservation_delete(&map->reservation);
 	if (map->source)
 		pmem2_source_delete(&map->source);
+	device_cow_destroy(map->cow);
 	free(map);
 	device->map = NULL;
 	device->base = NULL;

@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 struct device;
+struct device_cow;
 
 struct device_map {
 	struct pmem2_source *source;
@@ -26,6 +27,7 @@ struct device_map {
 	pmem2_drain_fn drain;
 	bool by_msync;	/* flush is: remember the range; drain syncs it */
 	bool volatile_;	/* private copy: there is nothing to make durable */
+	struct device_cow *cow; /* private copy of devdax, else NULL */
 };
 
 /* Fills base, size_bytes, granularity, unit_bytes and map of the device. */

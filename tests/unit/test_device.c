@@ -39,6 +39,7 @@ START_TEST(open_maps_the_whole_file_aligned)
 	ck_assert_uint_eq(device_offset(device, device->base + MIB), MIB);
 	ck_assert(!device_failed(device));
 	ck_assert(device_still_there(device));
+	ck_assert_int_eq(device_bad_blocks(device, NULL, NULL), 0);
 	device_close(device);
 	device_close(NULL);
 }
