@@ -209,6 +209,21 @@ int percpu_ref_resurrect(struct percpu_ref *ref)
 	return err;
 }
 
+int percpu_ref_reinit(struct percpu_ref *ref)
+{
+	int64_t released = 0;
+	int err = -EINVAL;
+
+	pthread_mutex_lock(&ref->switch_lock);
+	if (percpu_ref_is_dying(ref) &&
+	    atomic_compare_exchange_strong(&ref->count, &released, 1)) {
+		switch_to_percpu(ref);
+		err = 0;
+	}
+	pthread_mutex_unlock(&ref->switch_lock);
+	return err;
+}
+
 bool percpu_ref_is_dying(const struct percpu_ref *ref)
 {
 	return read_words_mode(ref) & MODE_DEAD;

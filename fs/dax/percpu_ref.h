@@ -7,9 +7,11 @@
  *         ┌────────┐ mode := ATOMIC|DEAD  ┌───────────┐ last put  ┌──────────┐
  *  init → │ percpu │ ───────────────────→ │   dead    │ ────────→ │ released │
  *         └────────┘   grace period, sum, └───────────┘  count 0  └──────────┘
- *              ↑      confirm, initial put      │           release(), once
- *              └────────────────────────────────┘
- *                          resurrect
+ *              ↑ ↑    confirm, initial put      │           release(), once
+ *              │ └──────────────────────────────┘                │
+ *              │           resurrect                             │
+ *              └─────────────────────────────────────────────────┘
+ *                            reinit
  *
  *   percpu    get and put add to a word of this CPU; zero cannot be seen. The
  *             master count stands at BIAS + 1, the 1 being the initial reference
@@ -18,7 +20,7 @@
  *             sum of the words is added in the same operation that takes BIAS
  *             away. The initial reference is dropped after confirm has
  *             returned and so is the guard: no second one is needed
- *   released  count 0, for good: nobody raises it from there
+ *   released  count 0: nobody raises it from there but reinit
  *
  * The words' address and the mode bits are one word, read once by each get and
  * put, inside a read-side section that lasts until the add is done.
@@ -37,8 +39,8 @@
  * Invariants:
  *   I1  a tryget_live that begins after confirm fails
  *   I2  the count is not seen at zero before confirm has returned
- *   I3  release runs exactly once, or never when resurrect won: both decide by
- *       one compare-and-swap on the master count
+ *   I3  a kill ends in exactly one of release and resurrect: both decide by one
+ *       compare-and-swap on the master count
  *   I4  a second kill is refused and changes nothing
  */
 #ifndef UDAX_DAX_PERCPU_REF_H
@@ -100,6 +102,13 @@ int percpu_ref_kill_and_confirm(struct percpu_ref *ref, percpu_ref_fn *confirm)
  * it first waits for confirm. 0, -EINVAL not killed, -ESHUTDOWN too late [I3].
  */
 int percpu_ref_resurrect(struct percpu_ref *ref)
+	__attribute__((warn_unused_result));
+
+/*
+ * From released back to as after init. Release has returned. 0, -EINVAL not
+ * released.
+ */
+int percpu_ref_reinit(struct percpu_ref *ref)
 	__attribute__((warn_unused_result));
 
 /* Killed. Means something to a caller inside a read-side section only. */

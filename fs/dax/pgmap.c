@@ -103,10 +103,8 @@ int pgmap_create(struct pgmap **out, uint64_t npages, enum pgmap_policy policy,
 	err = percpu_ref_init(&pgmap->ref, released, pgmap);
 	if (err)
 		goto out_locks;
-	if (policy != PGMAP_COUNTER) {
-		percpu_ref_get(&pgmap->ref);
-		pgmap->held = true;
-	}
+	percpu_ref_get(&pgmap->ref);
+	atomic_store(&pgmap->held, true);
 	*out = pgmap;
 	return 0;
 
@@ -119,14 +117,17 @@ out_memory:
 	return err;
 }
 
+/* The pgmap's own: the initial one until the kill, and the hold. */
+static int own_references(const struct pgmap *pgmap)
+{
+	return !percpu_ref_is_dying(&pgmap->ref) + atomic_load(&pgmap->held);
+}
+
 void pgmap_destroy(struct pgmap *pgmap)
 {
-	bool initial;
-
 	if (!pgmap)
 		return;
-	initial = !percpu_ref_is_dying(&pgmap->ref);
-	assert(percpu_ref_read(&pgmap->ref) == initial + pgmap->held);
+	assert(percpu_ref_read(&pgmap->ref) == own_references(pgmap));
 	percpu_ref_fini(&pgmap->ref); /* a grace period: the last put is out */
 	for (uint64_t i = 0; i < pgmap->nunits; i++)
 		free(atomic_load(&pgmap->units[i].counts));
@@ -181,15 +182,32 @@ int pgmap_kill(struct pgmap *pgmap)
 	return percpu_ref_kill_and_confirm(&pgmap->ref, confirmed);
 }
 
+static bool is_released(struct pgmap *pgmap, uint64_t first, uint64_t npages)
+{
+	return pgmap_is_released(pgmap);
+}
+
+/* Too late to prevent the release: let it finish, then start afresh. */
+static int bring_back(struct pgmap *pgmap)
+{
+	int err = pgmap_sleep(pgmap, is_released, 0, 0, false, DEADLINE_NEVER);
+
+	assert(err == 0);
+	atomic_store(&pgmap->released, false);
+	return percpu_ref_reinit(&pgmap->ref);
+}
+
 int pgmap_resurrect(struct pgmap *pgmap)
 {
 	int err;
 
 	pthread_mutex_lock(&pgmap->hold_lock);
 	err = percpu_ref_resurrect(&pgmap->ref);
-	if (!err && pgmap->policy != PGMAP_COUNTER && !pgmap->held) {
+	if (err == -ESHUTDOWN)
+		err = bring_back(pgmap);
+	if (!err && !atomic_load(&pgmap->held)) {
 		percpu_ref_get(&pgmap->ref);
-		pgmap->held = true;
+		atomic_store(&pgmap->held, true);
 	}
 	pthread_mutex_unlock(&pgmap->hold_lock);
 	if (!err)
@@ -197,23 +215,18 @@ int pgmap_resurrect(struct pgmap *pgmap)
 	return err;
 }
 
-/* The sweep is done: only gates are left to wait for. */
+/* From now on only others keep the device. */
 static void drop_hold(struct pgmap *pgmap)
 {
 	bool drop;
 
 	pthread_mutex_lock(&pgmap->hold_lock);
-	drop = pgmap->held && percpu_ref_is_dying(&pgmap->ref);
+	drop = atomic_load(&pgmap->held) && percpu_ref_is_dying(&pgmap->ref);
 	if (drop)
-		pgmap->held = false;
+		atomic_store(&pgmap->held, false);
 	pthread_mutex_unlock(&pgmap->hold_lock);
 	if (drop)
 		percpu_ref_put(&pgmap->ref);
-}
-
-static bool is_released(struct pgmap *pgmap, uint64_t first, uint64_t npages)
-{
-	return pgmap_is_released(pgmap);
 }
 
 int pgmap_wait_idle(struct pgmap *pgmap, struct deadline deadline)
@@ -223,8 +236,8 @@ int pgmap_wait_idle(struct pgmap *pgmap, struct deadline deadline)
 
 		if (err)
 			return err;
-		drop_hold(pgmap);
 	}
+	drop_hold(pgmap);
 	return pgmap_sleep(pgmap, is_released, 0, 0, true, deadline);
 }
 
@@ -242,7 +255,7 @@ int64_t pgmap_references(const struct pgmap *pgmap)
 {
 	if (pgmap->policy != PGMAP_COUNTER)
 		return -1;
-	return percpu_ref_read(&pgmap->ref) - !pgmap_is_dying(pgmap);
+	return percpu_ref_read(&pgmap->ref) - own_references(pgmap);
 }
 
 int64_t pgmap_stat(const struct pgmap *pgmap, enum pgmap_stat stat)

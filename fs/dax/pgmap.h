@@ -20,18 +20,20 @@
  *   counter  0→1: tryget_live; above: liveness   waits for the counter
  *   flag     liveness, in the read-side section  waits for the gates, sweeps
  *            through publication                 the pages until all are idle
- *   mount    nothing: only the gate blocks       as flag; one reference, held
- *                                                since create, goes last
+ *   mount    nothing: only the gate blocks       as flag
  *
- * Life:    create, kill, wait_idle, destroy; or resurrect after kill. The
- *          remover holds a gate from before the kill to its last store, so that
- *          the device is not released under it.
+ * Life:    create, kill, wait_idle, destroy; or resurrect after kill. Between
+ *          create and the first wait_idle the pgmap holds a reference of its
+ *          own, so that it is not released, and writeback not refused, before
+ *          the remover has begun to wait for that. Released means that nobody
+ *          uses the device; whether it is given up then is the remover's to
+ *          decide: resurrect works from there, too.
  * Owns:    a 16-byte unit per 2 MiB, and 512 counts for a unit whose pages were
  *          ever referenced singly: at most 0.1 % of the device.
  * Units:   device pages of 4 KiB; order-9 pages are multiples of 512.
  * Errors:  -ENXIO the device is going [R2]; -ENOMEM; -ETIMEDOUT; -ECANCELED the
- *          kill was taken back meanwhile; -EALREADY, -EINVAL, -ESHUTDOWN as in
- *          percpu_ref.h. A failed get leaves all counts as they were [I4].
+ *          kill was taken back meanwhile; -EALREADY killed before; -EINVAL not
+ *          killed. A failed get leaves all counts as they were [I4].
  * Locking: nothing to hold. get and put take a mutex only to split or merge a
  *          2 MiB unit and to wake a waiter; they may be called in a read-side
  *          section and under a table's lock. kill, resurrect and destroy block
@@ -66,8 +68,9 @@ enum pgmap_stat {
 struct pgmap;
 
 /*
- * Called once, when the last reference is gone: in the thread that dropped it,
- * inside a read-side section; may not block.
+ * Called once for a kill, when the last reference is gone: in the thread that
+ * dropped it, inside a read-side section, maybe under a table's lock; may not
+ * block.
  */
 typedef void pgmap_release_fn(struct pgmap *pgmap, void *arg);
 
@@ -164,10 +167,16 @@ void pgmap_gate_exit(struct pgmap *pgmap);
  */
 int pgmap_kill(struct pgmap *pgmap) __attribute__((warn_unused_result));
 
-/* Cancel [R9]: waits for a kill under way. 0, -EINVAL, -ESHUTDOWN too late. */
+/*
+ * Cancel [R9]: waits for a kill under way. Racing with the release it either
+ * prevents it or undoes it. 0, -EINVAL not killed.
+ */
 int pgmap_resurrect(struct pgmap *pgmap) __attribute__((warn_unused_result));
 
-/* After a kill: sleep until released. 0, -ETIMEDOUT, -ECANCELED. */
+/*
+ * After a kill, with nothing more to let in: sleep until released. May be called
+ * again after a timeout. 0, -ETIMEDOUT, -ECANCELED.
+ */
 int pgmap_wait_idle(struct pgmap *pgmap, struct deadline deadline)
 	__attribute__((warn_unused_result));
 
@@ -178,8 +187,8 @@ bool pgmap_is_released(const struct pgmap *pgmap);
 /* ---------------------------------------------------------------- numbers */
 
 /*
- * References that keep the device, gates included, the initial one not: 0 is
- * what removal waits for. -1: not known, the policy has no counter.
+ * References that keep the device: active folios and gates held. 0 is what
+ * removal waits for. -1: not known, the policy has no counter.
  */
 int64_t pgmap_references(const struct pgmap *pgmap);
 

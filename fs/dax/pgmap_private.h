@@ -51,9 +51,9 @@ struct pgmap {
 	_Atomic unsigned idle_waiters;
 	_Atomic bool released;
 
-	/* flag, mount: the reference that goes when the sweep found all idle */
+	/* The reference that only wait_idle drops: none is the last before. */
 	pthread_mutex_t hold_lock;
-	bool held;
+	_Atomic bool held;		/* changed under hold_lock */
 
 	pgmap_release_fn *release;
 	void *arg;

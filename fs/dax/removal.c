@@ -203,7 +203,9 @@ static void release(struct removal *removal)
 
 static void bring_back(struct removal *removal)
 {
-	pgmap_resurrect(removal->pgmap);
+	int err = pgmap_resurrect(removal->pgmap);
+
+	assert(err == 0); /* this thread killed it */
 	atomic_store_explicit(&removal->writeback, true, memory_order_release);
 	enter(removal, DEVICE_LIVE);
 }
@@ -213,7 +215,6 @@ static void *run(void *arg)
 	struct removal *removal = arg;
 	bool released = false;
 
-	pgmap_thread_register();
 	block(removal);
 	if (!removal_cancelled(removal))
 		revoke(removal);
@@ -223,7 +224,6 @@ static void *run(void *arg)
 		release(removal);
 	else
 		bring_back(removal);
-	pgmap_thread_unregister();
 
 	pthread_mutex_lock(&removal->lock);
 	removal->running = false;

@@ -12,9 +12,9 @@
  *   draining  only pins are left: pgmap->ref is waited for
  *   dead      ops.retire, then ops.close; final
  *
- * One thread per removal (it registers with RCU, may block in a FUSE
- * notification, serves no request, holds no lock a handler wants). A deadline
- * of a waiter ends the wait, never the removal.
+ * One thread per removal (it may block in a FUSE notification, serves no
+ * request, holds no lock a handler wants). A deadline of a waiter ends the wait,
+ * never the removal.
  *
  * R9: cancel and release decide by one compare-and-swap on `phase`; whoever
  * wins, the other sees it. Release runs once.
