@@ -84,12 +84,20 @@ bool removal_admits_writeback(const struct removal *removal)
 	return atomic_load_explicit(&removal->writeback, memory_order_acquire);
 }
 
+static bool ends(enum removal_state state)
+{
+	return state == DEVICE_LIVE || state == DEVICE_DEAD ||
+	       state == DEVICE_FAILED;
+}
+
 static void enter(struct removal *removal, enum removal_state state)
 {
 	pthread_mutex_lock(&removal->lock);
 	atomic_store(&removal->state, state);
-	if (state == DEVICE_DEAD || state == DEVICE_FAILED)
+	if (ends(state)) {
 		removal->ended_ns = clock_monotonic_ns();
+		removal->running = false;
+	}
 	pthread_cond_broadcast(&removal->moved);
 	pthread_mutex_unlock(&removal->lock);
 	TRACE2(removal_state, removal->device, state);
@@ -100,12 +108,20 @@ static void enter(struct removal *removal, enum removal_state state)
 /* --step: the end of a phase; on until removal_continue() or a cancel. */
 static void end_of_phase(struct removal *removal, const char *point)
 {
+	bool stop;
+
 	pause_point(point);
 	pthread_mutex_lock(&removal->lock);
-	removal->stopped = removal->step && !removal_cancelled(removal) &&
-			   !removal->failing;
-	if (removal->stopped)
-		pthread_cond_broadcast(&removal->moved);
+	stop = removal->step && !removal_cancelled(removal) &&
+	       !removal->failing;
+	removal->stopped = stop;
+	pthread_mutex_unlock(&removal->lock);
+	if (!stop)
+		return;
+	if (removal->ops->changed)
+		removal->ops->changed(removal->arg, removal->device,
+				      removal_state(removal));
+	pthread_mutex_lock(&removal->lock);
 	while (removal->stopped && !removal_cancelled(removal) &&
 	       !removal->failing)
 		pthread_cond_wait(&removal->moved, &removal->lock);
@@ -224,11 +240,6 @@ static void *run(void *arg)
 		release(removal);
 	else
 		bring_back(removal);
-
-	pthread_mutex_lock(&removal->lock);
-	removal->running = false;
-	pthread_cond_broadcast(&removal->moved);
-	pthread_mutex_unlock(&removal->lock);
 	return NULL;
 }
 
@@ -238,7 +249,7 @@ static int start_locked(struct removal *removal)
 	int err;
 
 	if (removal->has_thread)
-		pthread_join(removal->thread, NULL); /* it holds no lock now */
+		pthread_join(removal->thread, NULL); /* it takes no lock now */
 	removal->has_thread = false;
 	atomic_store(&removal->verdict, UNDECIDED);
 	removal->stopped = false;
@@ -246,9 +257,13 @@ static int start_locked(struct removal *removal)
 	removal->ended_ns = 0;
 	memset(&removal->count, 0, sizeof(removal->count));
 	removal->count.first_refusal_us = -1;
+	/* Before the thread runs, so that nobody takes "live" for the end. */
+	atomic_store(&removal->state, DEVICE_BLOCKING);
 	err = pthread_create(&removal->thread, NULL, run, removal);
-	if (err)
+	if (err) {
+		atomic_store(&removal->state, DEVICE_LIVE);
 		return -err;
+	}
 	removal->has_thread = true;
 	removal->running = true;
 	return 0;
@@ -294,21 +309,19 @@ void removal_device_failed(struct removal *removal)
 
 int removal_cancel(struct removal *removal)
 {
-	int undecided = UNDECIDED;
-	int err = -EINVAL;
+	int verdict = UNDECIDED;
+	int err = 0;
 
 	pthread_mutex_lock(&removal->lock);
 	if (removal_state(removal) == DEVICE_DEAD)
 		err = -EALREADY;
-	else if (removal->running && !removal->failing)
-		err = atomic_compare_exchange_strong(&removal->verdict,
-						     &undecided, CANCELLED) ?
-			      0 : (undecided == RELEASED ? -EALREADY : 0);
+	else if (!removal->running || removal->failing)
+		err = -EINVAL;
+	else if (!atomic_compare_exchange_strong(&removal->verdict, &verdict,
+						 CANCELLED) &&
+		 verdict == RELEASED)
+		err = -EALREADY;
 	pthread_cond_broadcast(&removal->moved);
-	/* Done when it is live again; what it waits for is the kill's grace
-	 * period or a notification, both bounded. */
-	while (err == 0 && removal->running)
-		pthread_cond_wait(&removal->moved, &removal->lock);
 	pthread_mutex_unlock(&removal->lock);
 	return err;
 }
@@ -327,11 +340,22 @@ int removal_continue(struct removal *removal)
 	return err;
 }
 
-static bool reached(enum removal_state now, enum removal_state wanted)
+bool removal_reached(enum removal_state now, enum removal_state wanted)
 {
 	if (wanted == DEVICE_LIVE || wanted >= DEVICE_MISSING)
 		return now == wanted;
 	return now >= wanted && now <= DEVICE_DEAD;
+}
+
+bool removal_is_stepping(const struct removal *removal)
+{
+	struct removal *mutable = (struct removal *)removal;
+	bool stepping;
+
+	pthread_mutex_lock(&mutable->lock);
+	stepping = removal->running && removal->step;
+	pthread_mutex_unlock(&mutable->lock);
+	return stepping;
 }
 
 int removal_wait(struct removal *removal, enum removal_state state,
@@ -340,7 +364,7 @@ int removal_wait(struct removal *removal, enum removal_state state,
 	int err = 0;
 
 	pthread_mutex_lock(&removal->lock);
-	while (!err && !reached(removal_state(removal), state))
+	while (!err && !removal_reached(removal_state(removal), state))
 		err = deadline_wait(deadline, &removal->moved, &removal->lock);
 	pthread_mutex_unlock(&removal->lock);
 	return err;
@@ -358,9 +382,8 @@ void removal_report(const struct removal *removal, struct removal_report *out)
 	until_ns = removal->ended_ns ? removal->ended_ns : clock_monotonic_ns();
 	out->elapsed_us = removal->accepted_ns ?
 		(until_ns - removal->accepted_ns) / NS_PER_US : 0;
+	out->references = pgmap_references(removal->pgmap);
 	pthread_mutex_unlock(&mutable->lock);
-	out->references = out->state == DEVICE_DEAD ?
-		0 : pgmap_references(removal->pgmap);
 }
 
 void removal_count(struct removal *removal, uint64_t entries_deleted,

@@ -13,14 +13,14 @@
  *   dead      ops.retire, then ops.close; final
  *
  * One thread per removal (it may block in a FUSE notification, serves no
- * request, holds no lock a handler wants). A deadline of a waiter ends the wait,
- * never the removal.
+ * request, holds no lock a handler wants). A deadline
+ * of a waiter ends the wait, never the removal.
  *
- * R9: cancel and release decide by one compare-and-swap on `phase`; whoever
- * wins, the other sees it. Release runs once.
+ * R9: cancel and release decide by one compare-and-swap; whoever wins, the
+ * other sees it. Release runs once.
  *
- * Locking: removal.lock guards everything here but `phase` (atomic: read on
- * the request path). Callbacks run without it. Order: outside inode locks.
+ * Locking: a mutex of its own guards everything but the state, the verdict and
+ * the writeback flag (atomic: read on the request path). Callbacks run without it. Order: outside inode locks.
  * Errors: -EBUSY removal under way already, -EALREADY dead, -EINVAL nothing
  * to cancel or to continue, -ETIMEDOUT.
  */
@@ -85,6 +85,8 @@ int removal_start(struct removal *removal, enum removal_mode mode, bool step)
 	__attribute__((warn_unused_result));
 /* The device vanished by itself: from blocking on, ending in FAILED. */
 void removal_device_failed(struct removal *removal);
+/* Asks; done when the state is live again: what it waits for there is the
+ * kill's grace period or one notification. -EALREADY: released first (R9). */
 int removal_cancel(struct removal *removal) __attribute__((warn_unused_result));
 int removal_continue(struct removal *removal)
 	__attribute__((warn_unused_result));
@@ -99,6 +101,10 @@ int removal_state_of_name(const char *name, enum removal_state *out)
 	__attribute__((warn_unused_result));
 void removal_report(const struct removal *removal, struct removal_report *out);
 bool removal_cancelled(const struct removal *removal);
+/* Under way with --step: it will stop, or has. */
+bool removal_is_stepping(const struct removal *removal);
+/* Has `state` been reached, or passed on the way to dead? */
+bool removal_reached(enum removal_state now, enum removal_state state);
 /* Live, or blocked but the last notification has not returned yet. */
 bool removal_admits_writeback(const struct removal *removal);
 void removal_count(struct removal *removal, uint64_t entries_deleted,
