@@ -50,6 +50,7 @@ struct fs_device {
 	char *path;		/* as given at mount; NULL when missing */
 	uint8_t uuid[16];
 	uint64_t size_bytes;
+	const char *granularity_name;	/* device_granularity_name(); NULL missing */
 	superblock_media sb;	/* the copy in memory; written by fs_super.c */
 	bool missing;		/* not given at mount (degraded), or taken back */
 	struct pgmap *pgmap;	/* NULL when missing */
