@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
 #include "tools/ctl/ctl.h"
 
 #include <errno.h>
