@@ -84,8 +84,7 @@ int alloc_create(struct alloc **out, uint64_t device_blocks,
 		alloc_destroy(alloc);
 		return -ENOMEM;
 	}
-	memset(alloc->used, 0xff,
-	       BITS_WORDS(device_blocks) * sizeof(uint64_t));
+	memset(alloc->used, 0xff, BITS_WORDS(device_blocks) * sizeof(uint64_t));
 	*out = alloc;
 	return 0;
 }
@@ -201,8 +200,8 @@ int alloc_import(struct alloc *alloc, const void *bitmap)
 	uint64_t unit;
 
 	/* Blocks past the end are used, or someone could be given them. */
-	if (tail_bits && bytes[length_bytes - 1] >> tail_bits !=
-				 0xff >> tail_bits)
+	if (tail_bits &&
+	    bytes[length_bytes - 1] >> tail_bits != 0xff >> tail_bits)
 		return -EUCLEAN;
 	pthread_mutex_lock(&alloc->mutex);
 	memcpy(alloc->used, bitmap, length_bytes);
@@ -210,9 +209,9 @@ int alloc_import(struct alloc *alloc, const void *bitmap)
 	for (unit = 0; unit < alloc->units; unit++) {
 		uint64_t blocks = unit_blocks(alloc, unit);
 
-		alloc->unit_free[unit] =
-			blocks -
-			bits_count(alloc->used, unit * PMD_BLOCKS, blocks);
+		alloc->unit_free[unit] = blocks - bits_count(alloc->used,
+							     unit * PMD_BLOCKS,
+							     blocks);
 		total += alloc->unit_free[unit];
 		unit_classify(alloc, unit);
 	}

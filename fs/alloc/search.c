@@ -51,8 +51,8 @@ static bool search_goal(const struct alloc *alloc,
 static bool search_whole(struct alloc *alloc, uint64_t phase, uint64_t blocks,
 			 struct run *run)
 {
-	uint64_t unit = bits_find(alloc->whole, alloc->whole_from,
-				  alloc->units, true);
+	uint64_t unit = bits_find(alloc->whole, alloc->whole_from, alloc->units,
+				  true);
 	unsigned probe;
 
 	alloc->whole_from = unit;

@@ -11,12 +11,14 @@
  *
  * Owns:    the journal area of the metadata device; one arena per thread.
  * Fences:  txn_commit 1; a checkpoint, when the ring is short of room, 2 more.
- *          So at most 3 per transaction.
+ *          So at most 3 per transaction. (Homes on other members than the
+ *          metadata device cost a checkpoint one more for each such member.)
  * Locking: pieces being edited must be locked by the caller (inode lock) from
  *          txn_edit to the end of txn_commit. Inside, one mutex orders
  *          commits; it is taken with inode locks held and takes only alloc's.
- * Errors:  -EIO the metadata device failed or the journal is closed (nothing
- *          of the transaction will be seen), -EROFS, -ENOSPC from txn_alloc.
+ * Errors:  -EIO the metadata device failed or the journal is stopped (nothing
+ *          of the transaction will be seen while this journal is open),
+ *          -EROFS, -ENOSPC from txn_alloc_block.
  *
  * Invariants:
  *   J1  home is stored only after the record's fence
@@ -51,8 +53,11 @@ struct journal_replay_report {
 
 /*
  * Store every record that counts at its home, in order, and flush and fence
- * them. Idempotent. Works on a private_copy device, too (fsck -n). An item
- * for a member that is missing is -ENODEV.
+ * them. Idempotent. Works on a private_copy device, too (fsck -n); on a
+ * read-only one it is -EROFS if there is anything to store. All items are
+ * checked before the first is stored: one for a member that is missing is
+ * -ENODEV, one outside what may be home (superblocks, the journal itself, off
+ * the device) is -EUCLEAN. sb: the metadata device's, here and below.
  */
 int journal_replay(const struct members *members, const superblock_media *sb,
 		   struct journal_replay_report *report)
@@ -62,6 +67,9 @@ int journal_replay(const struct members *members, const superblock_media *sb,
  * Begin logging at a fresh anchor with the superblock's generation and
  * lineage (after replay, at mkfs, after a lineage change). allocs: one per
  * member index, NULL where missing; the array must outlive the journal.
+ * The first record's number is next_sequence or, so that no older anchor can
+ * win over the fresh one, more. -EUCLEAN: the area does not fit the device or
+ * is shorter than the longest record.
  */
 int journal_open(struct journal **out, const struct members *members,
 		 const superblock_media *sb, uint64_t next_sequence,
@@ -70,12 +78,20 @@ int journal_open(struct journal **out, const struct members *members,
 /* Format an empty journal area (mkfs). */
 int journal_format(const struct members *members, const superblock_media *sb)
 	__attribute__((warn_unused_result));
-/* Flush all homes and move the tail to the head: nothing left to replay. */
+/*
+ * Flush all homes and move the tail to the head: nothing left to replay.
+ * Metadata blocks that were freed are allocatable after it [J2]: the thing to
+ * try once when alloc_take() finds no space. Works on a stopped journal, too.
+ */
 int journal_checkpoint(struct journal *journal)
 	__attribute__((warn_unused_result));
 /* Refuse every later commit with -EIO (the metadata device goes). */
 void journal_stop(struct journal *journal);
-/* Later records carry this (generation, lineage); checkpoint first. */
+/*
+ * Later records carry this (generation, lineage). Checkpoints first. Replay
+ * compares with the superblock, so the caller lets no transaction commit
+ * between this call and the superblock that says the same.
+ */
 int journal_set_lineage(struct journal *journal, uint64_t generation,
 			const uint8_t lineage[16])
 	__attribute__((warn_unused_result));
@@ -88,8 +104,10 @@ struct txn *txn_begin(struct journal *journal);
 
 /*
  * The copy of [addr, addr + length): made from home at the first call, the
- * same copy after. Ranges of different calls must be equal or apart.
- * txn_edit_new: zeroed instead; the whole range is logged (a fresh block).
+ * same copy after. Ranges of different calls must be equal or apart; address
+ * and length are multiples of 8. txn_edit_new: zeroed instead; the whole range
+ * is logged (a fresh block). Never NULL: a place that nothing may be stored
+ * at (only damage leads there) gets a zeroed copy, and the commit -EUCLEAN.
  */
 void *txn_edit(struct txn *txn, uint64_t addr, size_t length_bytes);
 void *txn_edit_new(struct txn *txn, uint64_t addr, size_t length_bytes);
@@ -99,14 +117,13 @@ const void *txn_see(struct txn *txn, uint64_t addr);
 
 /*
  * Run just before the record is built, on every edited piece in order of
- * first edit: the place for checksums (media/*_seal). kind is the caller's,
- * given at txn_edit time by txn_edit_sealed().
+ * first edit: the place for checksums (the media folder's seal functions).
  */
 typedef void txn_seal_fn(void *copy);
 void *txn_edit_sealed(struct txn *txn, uint64_t addr, size_t length_bytes,
 		      bool fresh, txn_seal_fn *seal);
 
-/* One block for metadata, on the metadata device. */
+/* One block for metadata, on the metadata device. -ENOSPC, -ENXIO, -EIO. */
 int txn_alloc_block(struct txn *txn, uint64_t *addr)
 	__attribute__((warn_unused_result));
 /* Data blocks the caller took with alloc_take: given back on abort. */
@@ -114,10 +131,19 @@ void txn_took(struct txn *txn, uint64_t addr, uint64_t blocks);
 /* Free on commit, by J2. */
 void txn_free(struct txn *txn, uint64_t addr, uint64_t blocks, bool metadata);
 
-/* Bytes the record may still grow by: a loop of edits stops in time. */
+/*
+ * Bytes the record may still grow by, at worst: an edit of n bytes takes n + 16
+ * of it. A loop of edits or frees stops in time by it: it is also 0 when the
+ * lists of blocks are nearly full.
+ */
 size_t txn_room(const struct txn *txn);
 
-/* Ends it either way. On an error nothing has changed anywhere. */
+/*
+ * Ends it either way. On an error nothing has changed anywhere. -E2BIG: the
+ * record would be too long (txn_room() was not asked). -EIO once the record
+ * was on its way may still count at the next mount; until then no block of the
+ * transaction is given back and no other one commits.
+ */
 int txn_commit(struct txn *txn) __attribute__((warn_unused_result));
 void txn_abort(struct txn *txn);
 

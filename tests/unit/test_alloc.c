@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define UNITS 20
-#define BLOCKS (UNITS * PMD_BLOCKS + 77)	/* the last unit is short */
+#define BLOCKS (UNITS * PMD_BLOCKS + 77) /* the last unit is short */
 
 static struct alloc *alloc;
 static uint64_t start;
@@ -66,23 +66,23 @@ END_TEST
 START_TEST(a_goal_that_is_free_is_continued)
 {
 	ck_assert_int_eq(take((struct alloc_want){ .blocks = 5 }), 0);
-	ck_assert_int_eq(take((struct alloc_want){ .blocks = 7,
-						   .goal = 3000 }), 0);
+	ck_assert_int_eq(take((struct alloc_want){ .blocks = 7, .goal = 3000 }),
+			 0);
 	ck_assert_uint_eq(start, 3000);
 	ck_assert_uint_eq(got, 7);
 	/* Only as far as the next used block. */
-	ck_assert_int_eq(take((struct alloc_want){ .blocks = 50,
-						   .goal = 2990 }), 0);
+	ck_assert_int_eq(
+		take((struct alloc_want){ .blocks = 50, .goal = 2990 }), 0);
 	ck_assert_uint_eq(start, 2990);
 	ck_assert_uint_eq(got, 10);
 	/* Used: a run somewhere else. */
-	ck_assert_int_eq(take((struct alloc_want){ .blocks = 4,
-						   .goal = 3001 }), 0);
+	ck_assert_int_eq(take((struct alloc_want){ .blocks = 4, .goal = 3001 }),
+			 0);
 	ck_assert_uint_eq(got, 4);
 	ck_assert(start >= 3007 || start + got <= 2990);
 	/* Past the end: no wish. */
-	ck_assert_int_eq(take((struct alloc_want){ .blocks = 1,
-						   .goal = BLOCKS }), 0);
+	ck_assert_int_eq(
+		take((struct alloc_want){ .blocks = 1, .goal = BLOCKS }), 0);
 }
 END_TEST
 
@@ -90,20 +90,28 @@ START_TEST(aligned_wants_get_whole_units_in_phase)
 {
 	ck_assert_int_eq(alloc_mark_used(alloc, 10, 1), 0);
 	ck_assert_int_eq(take((struct alloc_want){ .blocks = PMD_BLOCKS,
-						   .aligned = true }), 0);
+						   .aligned = true }),
+			 0);
 	ck_assert_uint_eq(start, PMD_BLOCKS);
 	ck_assert_uint_eq(got, PMD_BLOCKS);
-	ck_assert_int_eq(take((struct alloc_want){ .blocks = 700, .phase = 100,
-						   .aligned = true }), 0);
+	ck_assert_int_eq(take((struct alloc_want){ .blocks = 700,
+						   .phase = 100,
+						   .aligned = true }),
+			 0);
 	ck_assert_uint_eq(start, 2 * PMD_BLOCKS + 100);
 	ck_assert_uint_eq(got, 700);
 	/* A goal in phase is continued, one out of phase is not. */
-	ck_assert_int_eq(take((struct alloc_want){
-		.blocks = 8, .goal = start + got, .aligned = true,
-		.phase = (start + got) % PMD_BLOCKS }), 0);
+	ck_assert_int_eq(take((struct alloc_want){ .blocks = 8,
+						   .goal = start + got,
+						   .aligned = true,
+						   .phase = (start + got) %
+							    PMD_BLOCKS }),
+			 0);
 	ck_assert_uint_eq(start, 2 * PMD_BLOCKS + 800);
-	ck_assert_int_eq(take((struct alloc_want){
-		.blocks = 8, .goal = start + got, .aligned = true }), 0);
+	ck_assert_int_eq(take((struct alloc_want){ .blocks = 8,
+						   .goal = start + got,
+						   .aligned = true }),
+			 0);
 	ck_assert_uint_eq(start % PMD_BLOCKS, 0);
 }
 END_TEST
@@ -116,7 +124,8 @@ START_TEST(aligned_wants_make_do_when_no_unit_is_whole)
 		ck_assert_int_eq(alloc_mark_used(alloc, unit * PMD_BLOCKS, 1),
 				 0);
 	ck_assert_int_eq(take((struct alloc_want){ .blocks = PMD_BLOCKS,
-						   .aligned = true }), 0);
+						   .aligned = true }),
+			 0);
 	ck_assert_uint_eq(got, PMD_BLOCKS - 1);
 }
 END_TEST
@@ -130,8 +139,9 @@ START_TEST(small_wants_fill_broken_units_first)
 		ck_assert_int_eq(take((struct alloc_want){ .blocks = 1 }), 0);
 	/* The short unit at the end and one more hold all of them. */
 	for (i = 0; i < UNITS - 1; i++) {
-		ck_assert_int_eq(take((struct alloc_want){
-			.blocks = PMD_BLOCKS, .aligned = true }), 0);
+		ck_assert_int_eq(take((struct alloc_want){ .blocks = PMD_BLOCKS,
+							   .aligned = true }),
+				 0);
 		ck_assert_uint_eq(got, PMD_BLOCKS);
 		ck_assert_uint_eq(start % PMD_BLOCKS, 0);
 	}
@@ -157,7 +167,8 @@ START_TEST(a_long_want_prefers_a_run_that_holds_it)
 {
 	ck_assert_int_eq(alloc_mark_used(alloc, 2 * PMD_BLOCKS, 1), 0);
 	ck_assert_int_eq(take((struct alloc_want){ .blocks = 5 * PMD_BLOCKS,
-						   .aligned = true }), 0);
+						   .aligned = true }),
+			 0);
 	ck_assert_uint_eq(start, 3 * PMD_BLOCKS);
 	ck_assert_uint_eq(got, 5 * PMD_BLOCKS);
 }
@@ -200,8 +211,8 @@ START_TEST(export_and_import_are_inverse)
 	struct alloc *copy;
 
 	ck_assert_int_eq(take((struct alloc_want){ .blocks = 3 }), 0);
-	ck_assert_int_eq(take((struct alloc_want){ .blocks = 1030,
-						   .goal = 9 }), 0);
+	ck_assert_int_eq(take((struct alloc_want){ .blocks = 1030, .goal = 9 }),
+			 0);
 	alloc_export(alloc, bitmap);
 	ck_assert_int_eq(alloc_create(&copy, BLOCKS, 0), 0);
 	ck_assert_int_eq(alloc_import(copy, bitmap), 0);
@@ -221,7 +232,7 @@ END_TEST
 
 /* ------------------------------------------------- against a plain array */
 
-static uint8_t model[BLOCKS];		/* 1 = used */
+static uint8_t model[BLOCKS]; /* 1 = used */
 
 static void model_take(void)
 {
@@ -319,8 +330,8 @@ START_TEST(threads_never_share_a_block)
 
 	for (i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL,
-						take_and_give,
-						(void *)(i + 1)), 0);
+						take_and_give, (void *)(i + 1)),
+				 0);
 	for (i = 0; i < 2; i++) {
 		void *failed;
 
