@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# demo.sh BUILD: the life of a device, shown. Leaves nothing behind.
+set -euo pipefail
+
+build=$(cd "$1" && pwd)
+PATH=$build:$build/tests/lib:$PATH
+work=$(mktemp -d "${TMPDIR:-/tmp}/udaxfs-demo.XXXXXX")
+device=$work/pmem0 mount=$work/mnt mapper_pid=
+
+clean_up() {
+	[ -z "$mapper_pid" ] || kill "$mapper_pid" 2>/dev/null || true
+	if grep -qs " $mount fuse.udaxfs " /proc/mounts; then
+		umount "$mount" 2>/dev/null || umount -l "$mount" || true
+	fi
+	wait 2>/dev/null || true
+	rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+step=0
+act() { step=$((step + 1)); printf '\n\033[1m%d. %s\033[0m\n' "$step" "$*"; }
+run() { printf '   $ %s\n' "$*" | sed "s|$work/||g"; "$@" | sed "s|$work/||g; s/^/   /"; }
+die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
+
+# ask LINE: one command to the program that has the file mapped.
+ask() { local answer; printf '%s\n' "$1" >&"${MAPPER[1]}"; read -r -t 20 answer <&"${MAPPER[0]}" || answer="no answer in 20 s"; echo "$answer"; }
+show() { local answer; answer=$(ask "$2"); printf '   %-44s %s\n' "$1" "$answer"; [ "$answer" = "$3" ] || die "expected $3"; }
+
+if [ "$(id -u)" != 0 ] && ! command -v fusermount3 >/dev/null; then
+	die "mounting needs root or fusermount3"
+fi
+
+act "An emulated 1 GiB pmem device, and a filesystem on it"
+run mkfs.udaxfs -s 1G "$device"
+mkdir "$mount"
+run udaxfs "$device" "$mount"
+findmnt -no SOURCE,FSTYPE,TARGET "$mount" | sed "s|$work/||g; s/^/   /"
+
+act "A real tree goes in, and is equal"
+run cp -a /usr/include "$mount/"
+run diff -r --no-dereference /usr/include "$mount/include"
+printf '   %s files, equal\n' "$(find "$mount/include" -type f | wc -l)"
+
+act "A program maps a file and stores to it"
+head -c 65536 /dev/zero >"$mount/data"
+coproc MAPPER { exec mapper "$mount/data"; }
+mapper_pid=$MAPPER_PID
+read -r -t 20 line <&"${MAPPER[0]}" && [ "$line" = mapped ] || die "mapper: ${line:-no answer}"
+show "store 42 to byte 4096" "store 4096 42" ok
+show "load it" "load 4096" 42
+show "read(2) sees it, too" "pread 4096" 42
+run udaxctl list-entries "$mount" "$mount/data"
+run udaxctl list-holders "$mount"
+run udaxctl list-devices -u "$mount"
+run udaxctl verify "$mount"
+
+act "The device is taken away under the mapping"
+run udaxctl remove-device "$mount" "$device"
+show "load from the mapping" "load 4096" "SIGBUS BUS_ADRERR right"
+show "store to the mapping" "store 4096 43" "SIGBUS BUS_ADRERR right"
+show "read(2)" "pread 4096" EIO
+show "write(2) of mapped memory to a pipe" "pipe 4096" EFAULT
+eval "exec ${MAPPER[1]}>&-"
+wait "$mapper_pid" 2>/dev/null || true
+mapper_pid=
+run umount "$mount"
+run fsck.udaxfs -n "$device"
+
+act "It comes back with every byte stored before"
+run udaxfs "$device" "$mount"
+[ "$(od -An -tu1 -j4096 -N1 "$mount/data" | tr -d ' ')" = 42 ] || die "the store was lost"
+printf '   byte 4096 of data is 42\n'
+run diff -r --no-dereference /usr/include "$mount/include"
+printf '   the tree is equal\n'
+run umount "$mount"
+run fsck.udaxfs -n "$device"
+printf '\nThat was the whole life of a device. README.md has the tour.\n'
