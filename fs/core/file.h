@@ -31,6 +31,7 @@
 
 #define FILE_BYTES_MAX (INT64_C(1) << 60)
 #define FILE_READ_IOVS 260	/* a 1 MiB read of single blocks, and a bit */
+#define FILE_APPEND ((off_t)-1)	/* file_write: at EOF as it is by then */
 
 struct fs;
 struct inode;
@@ -38,9 +39,10 @@ struct request;
 
 /*
  * Where [offset, offset + length) stands, clipped at EOF; holes and unwritten
- * extents point at zeros. The inode stays locked shared and the devices gated
- * until request_end(). May be short when iovs run out. Answers bytes or an
- * error.
+ * extents point at zeros. iov has FILE_READ_IOVS places, *iov_count is set to
+ * those used. The inode stays locked shared and the devices gated until
+ * request_end(), which must come before any other lock of it is taken. May be
+ * short when iovs run out. Answers bytes or an error.
  */
 ssize_t file_read(struct request *request, struct inode *inode, size_t length,
 		  off_t offset, struct iovec *iov, unsigned *iov_count)
@@ -48,20 +50,29 @@ ssize_t file_read(struct request *request, struct inode *inode, size_t length,
 
 /*
  * A kernel page-cache fill (lock_owner == 0): as file_read, and every block in
- * it gets an entry first. On an inode open for writing a hole or unwritten
- * block becomes a real zeroed one (R4); else zero entries.
+ * it gets an entry first, so the inode must be open. On an inode open for
+ * writing a hole or unwritten block becomes a real zeroed one (R4), -ENOSPC
+ * when there is none; else zero entries. A file that was inline gets a block,
+ * too, but on a read-only mount, where its bytes lie in the metadata and no
+ * entry says so.
  */
 ssize_t file_fill(struct request *request, struct inode *inode, size_t length,
 		  off_t offset, struct iovec *iov, unsigned *iov_count)
 	__attribute__((warn_unused_result));
 
-/* All of it or an error; clears suid/sgid when kill_suidgid. append: at EOF
- * as it is under the lock. */
+/*
+ * Bytes written: all, or, when space ran out in the midst of it, those before;
+ * or an error. offset FILE_APPEND: at EOF. Clears suid and sgid when
+ * kill_suidgid.
+ */
 ssize_t file_write(struct request *request, struct inode *inode,
 		   const void *bytes, size_t length, off_t offset,
 		   bool kill_suidgid) __attribute__((warn_unused_result));
 
-/* inode.lock held exclusively. */
+/*
+ * inode.lock held exclusively. -EBUSY: a page that would go is pinned; nothing
+ * was changed (truncate, punch and zero range alike).
+ */
 int file_truncate_locked(struct request *request, struct inode *inode,
 			 uint64_t size) __attribute__((warn_unused_result));
 
@@ -86,7 +97,10 @@ int file_resume_pending(struct fs *fs, struct inode *inode)
 int file_free_locked(struct fs *fs, struct inode *inode)
 	__attribute__((warn_unused_result));
 
-/* filemap: each extent once, holes left out; stops at non-zero. */
+/* filemap: each extent once, holes left out; stops at non-zero. An inline
+ * file is one extent on the metadata device. */
+#define FILE_MAP_UNWRITTEN 0x1u
+#define FILE_MAP_INLINE 0x2u
 typedef int file_extent_fn(uint64_t offset, uint64_t length, unsigned device,
 			   uint64_t device_offset, unsigned flags, void *arg);
 int file_map(struct request *request, struct inode *inode, file_extent_fn *fn,

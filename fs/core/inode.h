@@ -37,7 +37,9 @@ struct txn;
 /* While open, or while entries or lazy timestamps remain. */
 struct inode_active {
 	unsigned opens;
-	unsigned writers;		/* of them opened for writing */
+	/* Of them opened for writing; raised only with inode.lock exclusive, so
+	 * that what a fill decides by it holds until its reply is written. */
+	_Atomic unsigned writers;
 	struct entry_table entries;
 	_Atomic unsigned lazy;		/* LAZY_*: newer than the media */
 	struct timespec lazy_atime;	/* under lazy_lock */
