@@ -20,6 +20,6 @@ int device_bad_blocks(const struct device *device, device_bad_block_fn *found,
 			found(arg, block.offset, block.length);
 	}
 	pmem2_badblock_context_delete(&context);
-	return err == PMEM2_E_NO_BAD_BLOCK_FOUND ? count :
-						   device_map_errno(err);
+	return err == PMEM2_E_NO_BAD_BLOCK_FOUND ? count
+						 : device_map_errno(err);
 }

@@ -26,8 +26,7 @@ static bool copy_to(struct device *device, unsigned char *unit)
 {
 	size_t bytes = device->unit_bytes;
 	long copy = syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			    0);
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (copy == -1)
 		return false;
@@ -50,11 +49,11 @@ static bool copy_unit(const void *at)
 		return false;
 	unit = device_offset(device, at) / device->unit_bytes;
 	while (atomic_flag_test_and_set(&cow->busy))
-		;
+		syscall(SYS_sched_yield); /* the holder may want this CPU */
 	/* else another thread was first, and its stores must stay */
 	if (!cow->copied[unit]) {
-		done = copy_to(device, device->base +
-				       unit * device->unit_bytes);
+		done = copy_to(device,
+			       device->base + unit * device->unit_bytes);
 		cow->copied[unit] = done;
 	}
 	atomic_flag_clear(&cow->busy);

@@ -108,11 +108,14 @@ static int identify(struct device *device, char *why, size_t why_bytes)
 		device->kind = DEVICE_DEVDAX;
 		if (is_bound(file.st_rdev))
 			return 0;
-		return refuse(-ENODEV, "the device has vanished: no driver "
-			      "serves it", why, why_bytes);
+		return refuse(-ENODEV,
+			      "the device has vanished: no driver "
+			      "serves it",
+			      why, why_bytes);
 	}
 	if (S_ISBLK(file.st_mode))
-		return refuse(-ENOTBLK, "a block device cannot be mapped: give "
+		return refuse(-ENOTBLK,
+			      "a block device cannot be mapped: give "
 			      "a file on an fsdax mount or a devdax device",
 			      why, why_bytes);
 	return refuse(-ENOTBLK, "not a devdax device or a regular file", why,

@@ -43,7 +43,8 @@
  * What they do:
  *
  *                 copy, set             flush                drain
- *   BYTE          non-temporal          nothing              sfence
+ *   BYTE          cached below 256 B,   nothing              sfence
+ *                 else non-temporal
  *   CACHE_LINE    non-temporal          clwb of the lines    sfence
  *   PAGE          non-temporal,         range remembered     sfence, then msync
  *                 range remembered                           of what this

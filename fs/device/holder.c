@@ -49,9 +49,8 @@ static bool process_locks(const char *pid, const struct stat *file)
 	dir = opendir(path);
 	if (!dir)
 		return false;
-	snprintf(wanted, sizeof(wanted), " %02x:%02x:%ju ",
-		 major(file->st_dev), minor(file->st_dev),
-		 (uintmax_t)file->st_ino);
+	snprintf(wanted, sizeof(wanted), " %02x:%02x:%ju ", major(file->st_dev),
+		 minor(file->st_dev), (uintmax_t)file->st_ino);
 	while (!found && (entry = readdir(dir))) {
 		snprintf(path, sizeof(path), "/proc/%s/fdinfo/%.20s", pid,
 			 entry->d_name);
@@ -67,9 +66,8 @@ static bool process_maps(const char *pid, const struct stat *file)
 	char path[300], wanted[64];
 
 	snprintf(path, sizeof(path), "/proc/%s/maps", pid);
-	snprintf(wanted, sizeof(wanted), " %02x:%02x %ju ",
-		 major(file->st_dev), minor(file->st_dev),
-		 (uintmax_t)file->st_ino);
+	snprintf(wanted, sizeof(wanted), " %02x:%02x %ju ", major(file->st_dev),
+		 minor(file->st_dev), (uintmax_t)file->st_ino);
 	return line_in(path, "", wanted);
 }
 
@@ -87,7 +85,7 @@ static void look(struct holders *holders, const struct stat *file,
 			continue;
 		if (holders->count < NAMED_MAX)
 			holders->pid[holders->count++] =
-				(pid_t)atol(entry->d_name);
+				(pid_t)strtol(entry->d_name, NULL, 10);
 		else
 			holders->more++;
 	}

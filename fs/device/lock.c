@@ -15,8 +15,10 @@
 
 static struct flock byte_lock(short type, uint64_t byte, off_t length)
 {
-	return (struct flock){ .l_type = type, .l_whence = SEEK_SET,
-			       .l_start = (off_t)byte, .l_len = length };
+	return (struct flock){ .l_type = type,
+			       .l_whence = SEEK_SET,
+			       .l_start = (off_t)byte,
+			       .l_len = length };
 }
 
 static short strongest(bool writable)

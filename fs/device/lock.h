@@ -8,6 +8,10 @@
  * wants in takes flock(LOCK_EX) and then looks for any OFD lock; whoever goes
  * down to LOCK_SH takes its byte first. So there is no moment at which a
  * device in use looks free.
+ *
+ * Seen to hold on tmpfs, on fsdax files (ext4, xfs) and on devdax nodes alike
+ * (tests/vm/device_probe). The locks are the inode's: a second node of the
+ * same character device, made with mknod, does not see them.
  */
 #ifndef UDAX_DEVICE_LOCK_H
 #define UDAX_DEVICE_LOCK_H

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define BYPASS_BYTES 256 /* where libpmem2 draws the line by itself */
+
 /* libpmem2 hands out negative errnos, and codes of its own far below them. */
 int device_map_errno(int err)
 {
@@ -103,8 +105,9 @@ static int measure(struct device *device, char *why, size_t why_bytes)
 static int reserve(struct device *device, size_t *offset, char *why,
 		   size_t why_bytes)
 {
-	size_t alignment = device->unit_bytes > DEVICE_MAP_ALIGN ?
-				   device->unit_bytes : DEVICE_MAP_ALIGN;
+	size_t alignment = device->unit_bytes > DEVICE_MAP_ALIGN
+				   ? device->unit_bytes
+				   : DEVICE_MAP_ALIGN;
 	struct device_map *map = device->map;
 	uintptr_t start;
 	int err;
@@ -197,6 +200,12 @@ static int choose_functions(struct device *device)
 		map->by_msync = device->kind != DEVICE_DEVDAX &&
 				!map->volatile_;
 	}
+	/*
+	 * With the caches in the power-fail domain a small store is best left
+	 * there: each non-temporal one carries a fence of its own.
+	 */
+	map->bypass_bytes = device->granularity == DEVICE_BYTE ? BYPASS_BYTES
+							       : 0;
 	map->copy = pmem2_get_memcpy_fn(from);
 	map->set = pmem2_get_memset_fn(from);
 	map->flush = pmem2_get_flush_fn(from);

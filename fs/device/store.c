@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define NONTEMPORAL (PMEM2_F_MEM_NODRAIN | PMEM2_F_MEM_NONTEMPORAL)
+#define BYPASS (PMEM2_F_MEM_NODRAIN | PMEM2_F_MEM_NONTEMPORAL)
+#define THROUGH (PMEM2_F_MEM_NODRAIN | PMEM2_F_MEM_TEMPORAL)
 #define CACHED PMEM2_F_MEM_NOFLUSH
 #define PENDING_MAX 16
 #define PAGE_MASK ((uintptr_t)DEVICE_PAGE_BYTES - 1)
@@ -93,7 +94,8 @@ static void remember(struct device *device, const void *at, size_t length_bytes)
 {
 	uintptr_t first = (uintptr_t)at;
 	struct range added = { first & ~PAGE_MASK,
-			       (first + length_bytes + PAGE_MASK) & ~PAGE_MASK };
+			       (first + length_bytes + PAGE_MASK) &
+				       ~PAGE_MASK };
 	uintptr_t least = UINTPTR_MAX;
 	unsigned int nearest = 0;
 
@@ -139,17 +141,23 @@ static void stored(struct device *device, const void *to, size_t length_bytes)
 	record_store(device, to, length_bytes, false);
 }
 
+static unsigned int flags_for(const struct device *device, size_t length_bytes)
+{
+	return length_bytes < device->map->bypass_bytes ? THROUGH : BYPASS;
+}
+
 void device_copy(struct device *device, void *to, const void *from,
 		 size_t length_bytes)
 {
-	device->map->copy(to, from, length_bytes, NONTEMPORAL);
+	device->map->copy(to, from, length_bytes,
+			  flags_for(device, length_bytes));
 	stored(device, to, length_bytes);
 }
 
-void device_set(struct device *device, void *to, int byte,
-		size_t length_bytes)
+void device_set(struct device *device, void *to, int byte, size_t length_bytes)
 {
-	device->map->set(to, byte, length_bytes, NONTEMPORAL);
+	device->map->set(to, byte, length_bytes,
+			 flags_for(device, length_bytes));
 	stored(device, to, length_bytes);
 }
 

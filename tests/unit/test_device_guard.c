@@ -93,8 +93,7 @@ START_TEST(a_guarded_read_says_io_error)
 	char bytes[16];
 
 	ck_assert_int_eq(device_read_guarded(device, bytes, MIB - 16, 16), 0);
-	ck_assert_int_eq(device_read_guarded(device, bytes, MIB - 8, 16),
-			 -EIO);
+	ck_assert_int_eq(device_read_guarded(device, bytes, MIB - 8, 16), -EIO);
 	device_close(device);
 }
 END_TEST
@@ -159,6 +158,7 @@ END_TEST
 START_TEST(any_number_of_pages_may_vanish)
 {
 	const uint64_t size_bytes = 640 * MIB;
+	uint64_t wrong = 0;
 	struct device *device;
 
 	fixture_create("a");
@@ -166,7 +166,8 @@ START_TEST(any_number_of_pages_may_vanish)
 	device = fixture_open("a", (struct device_options){ 0 });
 	ck_assert_int_eq(truncate(fixture_path("a"), 0), 0);
 	for (uint64_t at = 0; at < size_bytes; at += 2 * PAGE)
-		ck_assert_int_eq(load(device, at), 0);
+		wrong += load(device, at) != 0;
+	ck_assert_uint_eq(wrong, 0);
 	ck_assert(device_failed(device));
 	device_close(device);
 }
@@ -188,8 +189,8 @@ START_TEST(threads_may_fault_at_once)
 	pthread_t thread[THREADS];
 
 	for (unsigned int i = 0; i < THREADS; i++)
-		ck_assert_int_eq(pthread_create(&thread[i], NULL, load_all,
-						device), 0);
+		ck_assert_int_eq(
+			pthread_create(&thread[i], NULL, load_all, device), 0);
 	for (unsigned int i = 0; i < THREADS; i++) {
 		void *wrong;
 
@@ -260,16 +261,16 @@ int main(void)
 
 	tcase_add_checked_fixture(guard, make, fixture_remove);
 	tcase_set_timeout(guard, 30);
-	tcase_add_test(guard,
+	tcase_add_test(
+		guard,
 		a_load_from_a_vanished_page_is_zero_and_marks_the_device);
 	tcase_add_loop_test(guard, stores_to_a_vanished_device_do_no_harm, 0,
 			    3);
 	tcase_add_test(guard, a_guarded_read_says_io_error);
 	tcase_add_test(guard, one_device_fails_and_the_others_do_not);
 	tcase_add_test(guard, a_system_call_on_a_vanished_page_says_efault);
-	tcase_add_loop_test(guard,
-			    a_private_copy_and_a_read_only_map_are_guarded, 0,
-			    2);
+	tcase_add_loop_test(
+		guard, a_private_copy_and_a_read_only_map_are_guarded, 0, 2);
 	tcase_add_test(guard, any_number_of_pages_may_vanish);
 	tcase_add_test(guard, threads_may_fault_at_once);
 	tcase_add_test(guard, any_other_sigbus_kills_as_ever);
