@@ -9,8 +9,8 @@
  * value leaves is closed when room is needed.
  *
  * Level 0 is a leaf; above it each value is a child's address (8 bytes) and
- * each key the smallest key the child may hold; so a node's first key is its
- * parent's key for it, and 0 along the left edge.
+ * each key the smallest key the child may hold. The first child takes all that
+ * belongs to the node and is smaller: its key counts as the node's own bound.
  * Keys are unique. Nodes are not merged: a node that becomes empty is freed.
  *
  * Pure: works on a buffer, no I/O, no locks, no allocation.
@@ -116,6 +116,22 @@ int node_check(const node_media *node, unsigned capacity_bytes,
 	       enum tree_kind kind) __attribute__((warn_unused_result));
 int node_block_check(const void *block, uint64_t owner, uint64_t self,
 		     enum tree_kind kind) __attribute__((warn_unused_result));
+
+/*
+ * Parts of node_check(), for a node that passed it and may have been written
+ * to since: the header alone, which makes searching safe (constant time); one
+ * slot, which makes its value safe (constant time); all but the meaning of the
+ * values, which makes changes safe.
+ */
+int node_header_check(const node_media *node, unsigned capacity_bytes,
+		      enum tree_kind kind) __attribute__((warn_unused_result));
+int node_slot_check(const node_media *node, unsigned capacity_bytes,
+		    unsigned slot) __attribute__((warn_unused_result));
+int node_layout_check(const node_media *node, unsigned capacity_bytes,
+		      enum tree_kind kind) __attribute__((warn_unused_result));
+/* A leaf's value that is not in a node yet. */
+int node_value_check(enum tree_kind kind, uint64_t key, const void *value,
+		     unsigned length_bytes) __attribute__((warn_unused_result));
 
 /* Index of the first slot with a key >= key, or count. */
 unsigned node_lower_bound(const node_media *node, uint64_t key);

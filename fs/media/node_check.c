@@ -94,17 +94,41 @@ static value_check_fn *value_check(unsigned level, enum tree_kind kind)
 	return NULL;
 }
 
-static bool header_valid(const node_media *node, unsigned capacity_bytes,
-			 enum tree_kind kind)
+int node_value_check(enum tree_kind kind, uint64_t key, const void *value,
+		     unsigned length_bytes)
+{
+	value_check_fn *valid = value_check(0, kind);
+
+	if (valid == NULL || !valid(key, value, length_bytes, UINT64_MAX))
+		return -EUCLEAN;
+	return 0;
+}
+
+int node_header_check(const node_media *node, unsigned capacity_bytes,
+		      enum tree_kind kind)
 {
 	unsigned end = sizeof(*node) + node->count * sizeof(node_slot_media);
 
 	if (node->magic != NODE_MAGIC || node->kind != kind ||
 	    node->level >= NODE_LEVELS_MAX)
-		return false;
+		return -EUCLEAN;
 	if (node->level > 0 && node->count == 0)
-		return false;
-	return end <= node->heap_start && node->heap_start <= capacity_bytes;
+		return -EUCLEAN;
+	if (end > node->heap_start || node->heap_start > capacity_bytes)
+		return -EUCLEAN;
+	return 0;
+}
+
+static const node_slot_media *slots_of(const node_media *node)
+{
+	return (const node_slot_media *)(node + 1);
+}
+
+static bool in_heap(const node_media *node, unsigned capacity_bytes,
+		    const node_slot_media *slot)
+{
+	return slot->offset >= node->heap_start &&
+	       slot->offset + slot->length <= capacity_bytes;
 }
 
 /* A byte of the heap belongs to one value: its first claim succeeds. */
@@ -116,36 +140,65 @@ static bool claim(char *claimed, unsigned offset, unsigned length)
 	return true;
 }
 
-int node_check(const node_media *node, unsigned capacity_bytes,
-	       enum tree_kind kind)
+int node_layout_check(const node_media *node, unsigned capacity_bytes,
+		      enum tree_kind kind)
 {
-	const node_slot_media *slots = (const node_slot_media *)(node + 1);
-	value_check_fn *valid = value_check(node->level, kind);
-	char claimed[NODE_BLOCK_BYTES] = { 0 };
+	const node_slot_media *slots = slots_of(node);
+	char claimed[NODE_BLOCK_BYTES];
 	unsigned used_bytes = 0;
 	unsigned i;
 
-	if (valid == NULL || capacity_bytes > sizeof(claimed) ||
-	    !header_valid(node, capacity_bytes, kind))
+	if (capacity_bytes > sizeof(claimed) ||
+	    node_header_check(node, capacity_bytes, kind) != 0)
+		return -EUCLEAN;
+	memset(claimed, 0, capacity_bytes);
+	for (i = 0; i < node->count; i++) {
+		if (!in_heap(node, capacity_bytes, &slots[i]) ||
+		    !claim(claimed, slots[i].offset, slots[i].length))
+			return -EUCLEAN;
+		if (i > 0 && slots[i].key <= slots[i - 1].key)
+			return -EUCLEAN;
+		used_bytes += slots[i].length;
+	}
+	return used_bytes == node->heap_used ? 0 : -EUCLEAN;
+}
+
+static bool value_valid(const node_media *node, const node_slot_media *slot,
+			uint64_t next_key)
+{
+	value_check_fn *valid = value_check(node->level, node->kind);
+
+	return valid != NULL &&
+	       valid(slot->key, (const char *)node + slot->offset, slot->length,
+		     next_key);
+}
+
+int node_slot_check(const node_media *node, unsigned capacity_bytes,
+		    unsigned slot)
+{
+	const node_slot_media *at = slots_of(node) + slot;
+
+	if (slot >= node->count || !in_heap(node, capacity_bytes, at))
+		return -EUCLEAN;
+	return value_valid(node, at, UINT64_MAX) ? 0 : -EUCLEAN;
+}
+
+int node_check(const node_media *node, unsigned capacity_bytes,
+	       enum tree_kind kind)
+{
+	const node_slot_media *slots = slots_of(node);
+	unsigned i;
+
+	if (node_layout_check(node, capacity_bytes, kind) != 0)
 		return -EUCLEAN;
 	for (i = 0; i < node->count; i++) {
-		const node_slot_media *slot = &slots[i];
 		uint64_t next_key = i + 1 < node->count ? slots[i + 1].key
 							: UINT64_MAX;
 
-		if (slot->offset < node->heap_start ||
-		    slot->offset + slot->length > capacity_bytes)
+		if (!value_valid(node, &slots[i], next_key))
 			return -EUCLEAN;
-		if (i + 1 < node->count && slot->key >= next_key)
-			return -EUCLEAN;
-		if (!claim(claimed, slot->offset, slot->length))
-			return -EUCLEAN;
-		if (!valid(slot->key, (const char *)node + slot->offset,
-			   slot->length, next_key))
-			return -EUCLEAN;
-		used_bytes += slot->length;
 	}
-	return used_bytes == node->heap_used ? 0 : -EUCLEAN;
+	return 0;
 }
 
 int node_block_check(const void *block, uint64_t owner, uint64_t self,

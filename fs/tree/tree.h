@@ -11,9 +11,20 @@
  *          transaction has ended. No lock of its own.
  * Bounds:  height <= NODE_LEVELS_MAX; one insert edits at most 2 nodes a
  *          level plus a new root, one delete at most 1 a level.
- * Errors:  -ENOENT, -EEXIST, -ENOSPC (no block for a split), -EUCLEAN.
- * Nodes are checked when first seen since mount: each block has a bit in the
- * `seen` map of the tree's environment.
+ * Errors:  -ENOENT, -EEXIST, -ENOSPC (no block for a split: the tree is as it
+ *          was), -EINVAL (not a value of this kind), -EUCLEAN. After any other
+ *          error of a changing call the transaction must be aborted.
+ *
+ * Invariants, whatever the media holds:
+ *   T1  a node's checksum and contents are checked when it is first seen since
+ *       mount: each block has a bit in the `seen` map of the environment. Who
+ *       it is, its level and its range of keys are checked at every visit, and
+ *       a value before it is handed out, so that a node that somebody wrote to
+ *       since (cross-linked media) is never read or changed out of bounds
+ *   T2  a bit is set by a look at home only. It may outlive the node, since
+ *       what a block holds as a node later was stored there by a commit
+ *   T3  ranges of keys nest and nodes are not empty, so no node is reached
+ *       twice, and every scan ends
  */
 #ifndef UDAX_TREE_TREE_H
 #define UDAX_TREE_TREE_H
@@ -51,11 +62,12 @@ struct tree {
 				   adds it to inode.blocks */
 };
 
-/* Where a scan stands; invalid after any change to the tree. */
+/* Where a scan stands, at[0] being the root; invalid after any change to the tree. */
 struct tree_cursor {
 	const struct tree *tree;
 	unsigned depth;
 	struct {
+		uint64_t addr;	/* ADDR_NONE: the root */
 		const node_media *node;
 		unsigned slot;
 	} at[NODE_LEVELS_MAX];
@@ -73,9 +85,14 @@ int tree_seek_floor(const struct tree *tree, uint64_t key,
 	__attribute__((warn_unused_result));
 int tree_next(struct tree_cursor *cursor) __attribute__((warn_unused_result));
 
+#define TREE_VALUE_MAX                                        \
+	((NODE_BLOCK_BYTES - sizeof(node_media)) / 2 - \
+	 sizeof(node_slot_media))
+
+/* The value may be a cursor's. */
 int tree_insert(struct tree *tree, uint64_t key, const void *value,
 		unsigned length_bytes) __attribute__((warn_unused_result));
-/* Give an existing key a new value (any length). */
+/* Give an existing key a new value (any length; may be a cursor's). */
 int tree_replace(struct tree *tree, uint64_t key, const void *value,
 		 unsigned length_bytes) __attribute__((warn_unused_result));
 int tree_delete(struct tree *tree, uint64_t key)
