@@ -103,6 +103,13 @@ int pgmap_policy_of_name(const char *name, enum pgmap_policy *out)
 int pgmap_get_live(struct pgmap *pgmap, uint64_t page, unsigned order)
 	__attribute__((warn_unused_result));
 
+/*
+ * Would a folio that is busy already get one more reference now? For who keeps
+ * what is there and still has to refuse on a device that is going [R2]. Inside
+ * a read-side section.
+ */
+bool pgmap_admits(const struct pgmap *pgmap);
+
 /* One more of a page and order that the caller has one of. */
 void pgmap_get(struct pgmap *pgmap, uint64_t page, unsigned order);
 

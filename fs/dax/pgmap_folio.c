@@ -47,10 +47,10 @@ static void drop_first_reference(struct pgmap *pgmap)
 		percpu_ref_put(&pgmap->ref);
 }
 
-static bool refuses_more(const struct pgmap *pgmap)
+bool pgmap_admits(const struct pgmap *pgmap)
 {
-	return pgmap->policy != PGMAP_MOUNT &&
-	       percpu_ref_is_dying(&pgmap->ref);
+	return pgmap->policy == PGMAP_MOUNT ||
+	       !percpu_ref_is_dying(&pgmap->ref);
 }
 
 /* Inside a read-side section, which makes the liveness seen here hold [R3]. */
@@ -63,7 +63,7 @@ static int count_get(struct pgmap *pgmap, _Atomic uint32_t *count, bool live)
 			return -EAGAIN;
 		assert(seen < COUNT_MAX);
 		if (seen > 0) {
-			if (live && refuses_more(pgmap))
+			if (live && !pgmap_admits(pgmap))
 				return -ENXIO;
 			if (atomic_compare_exchange_weak(count, &seen,
 							 seen + 1))

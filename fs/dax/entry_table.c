@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dax/entry_private.h"
+
+#include "dax/read_side.h"
+#include "trace/pause.h"
+#include "trace/trace.h"
+
+#include <errno.h>
+
+int entry_table_init(struct entry_table *table, struct pgmap *const *pgmaps)
+{
+	table->pgmaps = pgmaps;
+	table->root = NULL;
+	table->count = 0;
+	return -pthread_mutex_init(&table->lock, NULL);
+}
+
+void entry_table_fini(struct entry_table *table)
+{
+	int64_t deleted = entry_table_delete_range(table, 0, UINT64_MAX,
+						   ENTRY_OF_ALL);
+
+	assert(deleted >= 0 && !table->root); /* whole entries: no split */
+	pthread_mutex_destroy(&table->lock);
+}
+
+int entry_get_unlocked(struct entry_table *table, uint64_t index,
+		       unsigned order, struct entry_waited *waited,
+		       struct entry_slot *out)
+{
+	for (;;) {
+		if (order > 0 && entry_tree_has_smaller(table->root, index))
+			return -EEXIST;
+		*out = entry_tree_find(table->root, index);
+		if (!out->node || !entry_is_locked(entry_slot_value(*out)))
+			return 0;
+		waited->any = true;
+		waited->index = entry_slot_index(*out);
+		entry_wait_sleep(table, waited->index);
+	}
+}
+
+void entry_pass_on(struct entry_table *table, struct entry_waited *waited)
+{
+	if (waited->any)
+		entry_wait_wake_next(table, waited->index);
+	waited->any = false;
+}
+
+void entry_unlock_slot(struct entry_table *table, struct entry_slot slot)
+{
+	uint64_t value = entry_slot_value(slot);
+
+	assert(entry_is_locked(value)); /* I4 */
+	entry_slot_set(slot, value & ~ENTRY_LOCKED);
+	entry_wait_wake_next(table, entry_slot_index(slot));
+}
+
+void entry_info_of(struct entry_slot slot, struct entry_info *out)
+{
+	uint64_t value = entry_slot_value(slot);
+
+	*out = (struct entry_info){
+		.index = entry_slot_index(slot),
+		.order = entry_order(value),
+		.kind = ENTRY_REAL,
+		.holder = entry_is_lease(value) ? ENTRY_LEASE : ENTRY_KERNEL,
+		.locked = entry_is_locked(value),
+		.dirty = entry_slot_marked(slot, ENTRY_DIRTY),
+		.towrite = entry_slot_marked(slot, ENTRY_TOWRITE),
+	};
+	if (entry_is_zero(value)) {
+		out->kind = ENTRY_ZERO;
+	} else if (entry_is_empty(value)) {
+		out->kind = ENTRY_EMPTY;
+		out->holder = ENTRY_UNHELD;
+	} else {
+		out->device = entry_device(value);
+		out->device_page = entry_page(value);
+		out->associations = entry_associations(value);
+	}
+}
+
+int entry_make_slot(struct entry_table *table, uint64_t index, unsigned order,
+		    struct entry_slot *out)
+{
+	int err = entry_tree_insert(&table->root, index,
+				    entry_make_empty(order), out);
+
+	if (!err)
+		table->count++;
+	return err;
+}
+
+/* Inside a read-side section, or while an entry holds a reference. */
+static struct pgmap *pgmap_of(const struct entry_table *table, unsigned device)
+{
+	return __atomic_load_n(&table->pgmaps[device], __ATOMIC_ACQUIRE);
+}
+
+/* What an entry adds to its device's numbers, n associations of it. */
+static void account(struct pgmap *pgmap, uint64_t value, int64_t entries,
+		    int64_t associations)
+{
+	pgmap_account(pgmap, PGMAP_ENTRIES, entries);
+	pgmap_account(pgmap,
+		      entry_is_lease(value) ? PGMAP_LEASES :
+					      PGMAP_KERNEL_MAPPINGS,
+		      associations);
+}
+
+static void put_associations(struct pgmap *pgmap, uint64_t value, unsigned n)
+{
+	while (n-- > 0)
+		pgmap_put(pgmap, entry_page(value), entry_order(value));
+}
+
+static int get_associations(struct pgmap *pgmap, uint64_t value, unsigned n)
+{
+	for (unsigned got = 0; got < n; got++) {
+		int err = pgmap_get_live(pgmap, entry_page(value),
+					 entry_order(value));
+
+		if (err) {
+			put_associations(pgmap, value, got);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* Look-up, liveness and publication in one section [I3]. */
+static int publish(struct entry_table *table, struct entry_slot slot,
+		   uint64_t value, int64_t entries, unsigned references)
+{
+	struct pgmap *pgmap;
+	int err = -ENXIO;
+
+	read_side_enter();
+	pgmap = pgmap_of(table, entry_device(value));
+	if (pgmap)
+		err = get_associations(pgmap, value, references);
+	if (!err) {
+		pause_point("entry-insert-before-publish");
+		entry_slot_set(slot, value);
+		account(pgmap, value, entries, references);
+	}
+	read_side_exit();
+	return err;
+}
+
+/* What a real entry gave up: its numbers, then its references. */
+static void disassociate(struct entry_table *table, uint64_t value,
+			 int64_t entries, unsigned n)
+{
+	struct pgmap *pgmap = pgmap_of(table, entry_device(value));
+
+	account(pgmap, value, -entries, -(int64_t)n);
+	put_associations(pgmap, value, n);
+}
+
+/* New first: when it fails nothing has changed. */
+static int replace(struct entry_table *table, struct entry_slot slot,
+		   const struct entry_new *new)
+{
+	uint64_t old = entry_slot_value(slot), value;
+	unsigned n = entry_is_real(old) ? entry_associations(old) : 1;
+	int err;
+
+	value = entry_make_real(new->device, new->device_page,
+				entry_order(old), new->holder == ENTRY_LEASE,
+				n);
+	err = publish(table, slot, value | (old & ENTRY_LOCKED), 1, n);
+	if (err)
+		return err;
+	if (entry_is_real(old))
+		disassociate(table, old, 1, n);
+	TRACE4(dax_insert_pfn, table, entry_slot_index(slot),
+	       new->device_page, entry_order(value));
+	return 0;
+}
+
+static int associate_more(struct entry_table *table, struct entry_slot slot)
+{
+	uint64_t value = entry_slot_value(slot);
+	unsigned n = entry_associations(value);
+
+	if (n == ENTRY_ASSOCIATIONS_MAX)
+		return -EUSERS;
+	return publish(table, slot, entry_with_associations(value, n + 1), 0,
+		       1);
+}
+
+int entry_check_live(struct entry_table *table, unsigned device)
+{
+	struct pgmap *pgmap;
+	int err;
+
+	read_side_enter();
+	pgmap = pgmap_of(table, device);
+	err = pgmap && pgmap_admits(pgmap) ? 0 : -ENXIO;
+	read_side_exit();
+	return err;
+}
+
+bool entry_conflicts(uint64_t value, const struct entry_new *new)
+{
+	bool lease = new->holder == ENTRY_LEASE;
+
+	if (entry_is_empty(value))
+		return false;
+	return entry_is_lease(value) != lease;
+}
+
+static int insert_real(struct entry_table *table, struct entry_slot slot,
+		       const struct entry_new *new)
+{
+	uint64_t old = entry_slot_value(slot);
+	int err;
+
+	if (!entry_is_real(old) || entry_device(old) != new->device ||
+	    entry_page(old) != new->device_page)
+		err = replace(table, slot, new);
+	else if (entry_is_lease(old))
+		err = associate_more(table, slot);
+	else
+		err = entry_check_live(table, new->device);
+	if (!err && new->dirty)
+		entry_slot_mark(slot, ENTRY_DIRTY, true);
+	return err;
+}
+
+int entry_insert_slot(struct entry_table *table, struct entry_slot slot,
+		      const struct entry_new *new)
+{
+	uint64_t old = entry_slot_value(slot);
+
+	assert(new->kind == ENTRY_REAL ? new->holder != ENTRY_UNHELD :
+					 new->holder == ENTRY_KERNEL);
+	assert(!new->dirty || new->holder == ENTRY_LEASE);
+	if (entry_conflicts(old, new))
+		return -EBUSY;
+	if (new->kind == ENTRY_REAL)
+		return insert_real(table, slot, new);
+	if (!entry_is_real(old)) {
+		entry_slot_set(slot, entry_make_zero(entry_order(old)) |
+					     (old & ENTRY_LOCKED));
+		TRACE3(dax_load_hole, table, entry_slot_index(slot),
+		       entry_order(old));
+	}
+	return 0;
+}
+
+/* The folio first: split folios under an order-9 entry change no count. */
+static int split_real(struct entry_table *table, struct entry_slot slot)
+{
+	uint64_t value = entry_slot_value(slot);
+	struct pgmap *pgmap = pgmap_of(table, entry_device(value));
+	int err = pgmap_split(pgmap, entry_page(value));
+
+	if (!err)
+		err = entry_tree_split(slot, value & ~ENTRY_PMD,
+				       UINT64_C(1) << ENTRY_PAGE_SHIFT);
+	if (!err)
+		account(pgmap, value, ENTRY_SLOTS - 1,
+			(int64_t)(ENTRY_SLOTS - 1) *
+				entry_associations(value));
+	return err;
+}
+
+int entry_split_slot(struct entry_table *table, struct entry_slot slot)
+{
+	uint64_t value = entry_slot_value(slot);
+	uint64_t index = entry_slot_index(slot);
+	int err;
+
+	assert(!entry_is_locked(value) && (value & ENTRY_PMD));
+	if (entry_is_empty(value)) {
+		entry_delete_slot(table, slot);
+		return 0;
+	}
+	if (entry_is_real(value))
+		err = split_real(table, slot);
+	else
+		err = entry_tree_split(slot, entry_make_zero(PGMAP_ORDER_PTE),
+				       0);
+	if (err)
+		return err;
+	table->count += ENTRY_SLOTS - 1;
+	entry_wait_wake_all(table, index);
+	return 0;
+}
+
+void entry_drop_associations(struct entry_table *table, struct entry_slot slot,
+			     unsigned n)
+{
+	uint64_t value = entry_slot_value(slot);
+
+	assert(entry_associations(value) > n);
+	entry_slot_set(slot, entry_with_associations(
+				     value, entry_associations(value) - n));
+	disassociate(table, value, 0, n);
+}
+
+void entry_delete_slot(struct entry_table *table, struct entry_slot slot)
+{
+	uint64_t value = entry_slot_value(slot);
+	uint64_t index = entry_slot_index(slot);
+
+	assert(!entry_is_locked(value));
+	entry_tree_erase(&table->root, slot);
+	table->count--;
+	if (entry_is_real(value))
+		disassociate(table, value, 1, entry_associations(value));
+	TRACE3(entry_delete, table, index, entry_order(value));
+	entry_wait_wake_all(table, index);
+}
+
+int entry_grab(struct entry_table *table, uint64_t index, unsigned order,
+	       struct entry_info *out)
+{
+	struct entry_waited waited = { .any = false };
+	struct entry_slot slot;
+	int err;
+
+	assert(index <= ENTRY_INDEX_MAX);
+	assert(order == PGMAP_ORDER_PTE ||
+	       (order == PGMAP_ORDER_PMD && index % ENTRY_SLOTS == 0)); /* I2 */
+	pthread_mutex_lock(&table->lock);
+	err = entry_get_unlocked(table, index, order, &waited, &slot);
+	if (!err && slot.node && entry_order(entry_slot_value(slot)) > order &&
+	    !entry_is_real(entry_slot_value(slot))) {
+		/* Zero or empty of order 9, order 0 asked: downgrade. */
+		err = entry_split_slot(table, slot);
+		if (!err)
+			slot = entry_tree_find(table->root, index);
+	}
+	if (!err && !slot.node)
+		err = entry_make_slot(table, index, order, &slot);
+	if (err) {
+		entry_pass_on(table, &waited);
+	} else {
+		entry_slot_set(slot, entry_slot_value(slot) | ENTRY_LOCKED);
+		entry_info_of(slot, out);
+	}
+	pthread_mutex_unlock(&table->lock);
+	return err;
+}
+
+static struct entry_slot find_locked(struct entry_table *table,
+				     const struct entry_info *locked)
+{
+	struct entry_slot slot = entry_tree_find(table->root, locked->index);
+
+	assert(slot.node && entry_is_locked(entry_slot_value(slot)));
+	return slot;
+}
+
+int entry_insert_locked(struct entry_table *table, struct entry_info *locked,
+			const struct entry_new *new)
+{
+	struct entry_slot slot;
+	int err;
+
+	pthread_mutex_lock(&table->lock);
+	slot = find_locked(table, locked);
+	err = entry_insert_slot(table, slot, new);
+	entry_info_of(slot, locked);
+	pthread_mutex_unlock(&table->lock);
+	return err;
+}
+
+void entry_unlock(struct entry_table *table, const struct entry_info *locked)
+{
+	pthread_mutex_lock(&table->lock);
+	entry_unlock_slot(table, find_locked(table, locked));
+	pthread_mutex_unlock(&table->lock);
+}
+
+void entry_drop(struct entry_table *table, const struct entry_info *locked)
+{
+	struct entry_slot slot;
+
+	pthread_mutex_lock(&table->lock);
+	slot = find_locked(table, locked);
+	entry_unlock_slot(table, slot);
+	if (entry_is_empty(entry_slot_value(slot)))
+		entry_delete_slot(table, slot);
+	pthread_mutex_unlock(&table->lock);
+}
+
+bool entry_lookup(struct entry_table *table, uint64_t index,
+		  struct entry_info *out)
+{
+	struct entry_slot slot;
+
+	pthread_mutex_lock(&table->lock);
+	slot = entry_tree_find(table->root, index);
+	if (slot.node)
+		entry_info_of(slot, out);
+	pthread_mutex_unlock(&table->lock);
+	return slot.node;
+}
