@@ -44,19 +44,21 @@ int attr_set(struct request *request, struct inode *inode,
 
 /* The kernel's own clock for files: coarse. */
 void attr_now(struct timespec *now);
+/* st_rdev as the media has it. */
+uint32_t attr_encode_rdev(dev_t rdev);
 /* Now, into a media copy: which of ATTR_ATIME, ATTR_MTIME, ATTR_CTIME. */
 void attr_stamp(inode_media *copy, unsigned which);
 
 /*
  * Timestamps that may lag. LAZY_MTIME: mtime and ctime move now; LAZY_ATIME:
- * a read, as relatime has it. inode.lock held in any mode or an open held;
- * nothing happens on an inode that is not active.
+ * a read, as relatime has it. inode.lock held in any mode; nothing happens on
+ * an inode that is not active.
  */
 void attr_touch(struct inode *inode, unsigned lazy);
-/* Put what lags into a media copy that a transaction carries anyway. Times
- * only move forward by it, so it may be called at every edit. */
+/* Put what lags into a media copy that a transaction carries anyway: at every
+ * edit that stamps mtime or ctime. Times only move forward by it. */
 void attr_settle(struct inode *inode, inode_media *copy);
-/* A transaction of its own if anything lags. Lock not held, or exclusively. */
+/* A transaction of its own if anything lags. Lock not held; held exclusively. */
 int attr_sync(struct fs *fs, struct inode *inode)
 	__attribute__((warn_unused_result));
 int attr_sync_locked(struct fs *fs, struct inode *inode)

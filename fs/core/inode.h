@@ -47,13 +47,15 @@ struct inode_active {
 	/* Until then (CLOCK_REALTIME) a read need not move atime. */
 	_Atomic int64_t atime_good_s;
 	pthread_mutex_t lazy_lock;	/* a leaf */
+	bool read_only;			/* the mount: nothing lags */
 	/* Extent of the last look-up: sequential reads skip the tree. Under
 	 * inode.lock exclusive or as a seqlock-free hint re-checked by use. */
 	uint64_t append_goal;		/* device address after the last run */
 };
 
-/* UNBORN: taken for a create under way. DYING: its last blocks are going. */
-enum inode_state { INODE_UNBORN, INODE_ALIVE, INODE_DYING };
+/* UNBORN: taken for a create under way. DYING: its last blocks are going.
+ * GONE: its slot is free on the media. */
+enum inode_state { INODE_UNBORN, INODE_ALIVE, INODE_DYING, INODE_GONE };
 
 struct inode {
 	uint64_t ino;
@@ -62,6 +64,7 @@ struct inode {
 	pthread_rwlock_t lock;
 	uint64_t lookups;		/* what the kernel holds, and ourselves */
 	enum inode_state state;
+	bool looked;			/* since the last forget began */
 	struct inode_active *_Atomic active;	/* NULL while idle */
 };
 
@@ -79,7 +82,8 @@ int inode_look(struct fs *fs, uint64_t ino, struct inode **out)
 	__attribute__((warn_unused_result));
 /*
  * Give lookups back. The last one of an inode with nlink 0 frees it on the
- * media: takes its lock and transactions of its own; call with no lock held.
+ * media (xattr_free_all_locked, file_free_locked): takes its lock and
+ * transactions of its own; call with no lock held and no transaction open.
  */
 void inode_forget(struct fs *fs, struct inode *inode, uint64_t lookups);
 
@@ -120,5 +124,7 @@ int inode_path(struct fs *fs, uint64_t ino, char *path, size_t path_bytes)
 	__attribute__((warn_unused_result));
 
 uint64_t inodes_used(struct fs *fs);
+/* Free slots of the inode file as long as it is. */
+uint64_t inodes_free(struct fs *fs);
 
 #endif

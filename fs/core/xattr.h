@@ -10,7 +10,10 @@
 #ifndef UDAX_CORE_XATTR_H
 #define UDAX_CORE_XATTR_H
 
+#include "media/inode.h"
+
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct fs;
@@ -35,6 +38,16 @@ ssize_t xattr_list(struct request *request, struct inode *inode, char *list,
  * calls it before file_free_locked(). inode.lock held exclusively.
  */
 int xattr_free_all_locked(struct fs *fs, struct inode *inode)
+	__attribute__((warn_unused_result));
+
+/* Without security.capability, as a change of owner or size leaves it. */
+int xattr_drop_capability_locked(struct request *request, struct inode *inode)
+	__attribute__((warn_unused_result));
+
+/* Every run of blocks the xattrs of an inode take, the root's as well. */
+typedef int xattr_blocks_fn(uint64_t addr, uint64_t blocks, void *arg);
+int xattr_walk_blocks(struct fs *fs, const inode_media *media,
+		      xattr_blocks_fn *fn, void *arg)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/attr.h"
+
+#include "core/file.h"
+#include "core/fs.h"
+#include "core/inode.h"
+#include "core/request.h"
+#include "core/xattr.h"
+#include "journal/journal.h"
+#include "util/clock.h"
+
+#include <errno.h>
+
+#define SETS_ATIME (ATTR_ATIME | ATTR_ATIME_NOW)
+#define SETS_MTIME (ATTR_MTIME | ATTR_MTIME_NOW)
+#define SETS_TIMES (SETS_ATIME | SETS_MTIME)
+
+static bool times_valid(const struct stat *attr, unsigned mask)
+{
+	if (mask & ATTR_ATIME && attr->st_atim.tv_nsec >= NS_PER_S)
+		return false;
+	if (mask & ATTR_MTIME && attr->st_mtim.tv_nsec >= NS_PER_S)
+		return false;
+	return !(mask & ATTR_CTIME && attr->st_ctim.tv_nsec >= NS_PER_S);
+}
+
+/* What lagged is overruled by an explicit time. inode.lock exclusive. */
+static void forget_lazy(struct inode *inode, unsigned mask)
+{
+	struct inode_active *active = atomic_load(&inode->active);
+	unsigned lazy = 0;
+
+	if (!active)
+		return;
+	if (mask & SETS_ATIME)
+		lazy |= LAZY_ATIME;
+	if (mask & SETS_MTIME)
+		lazy |= LAZY_MTIME;
+	atomic_fetch_and(&active->lazy, ~lazy);
+}
+
+static void set_owner(inode_media *copy, const struct stat *attr, unsigned mask)
+{
+	if (mask & ATTR_UID)
+		copy->uid = attr->st_uid;
+	if (mask & ATTR_GID)
+		copy->gid = attr->st_gid;
+}
+
+static void set_mode(inode_media *copy, const struct stat *attr, unsigned mask)
+{
+	bool kill = mask & (ATTR_UID | ATTR_GID | ATTR_KILL_SUIDGID);
+
+	if (mask & ATTR_MODE) {
+		copy->mode = (copy->mode & S_IFMT) | (attr->st_mode & 07777);
+	} else if (kill && !S_ISDIR(copy->mode)) {
+		copy->mode &= ~(uint32_t)S_ISUID;
+		if (copy->mode & S_IXGRP)
+			copy->mode &= ~(uint32_t)S_ISGID;
+	}
+}
+
+static void set_times(inode_media *copy, const struct stat *attr, unsigned mask)
+{
+	unsigned now = ATTR_CTIME;
+
+	if (mask & ATTR_ATIME_NOW)
+		now |= ATTR_ATIME;
+	if (mask & ATTR_MTIME_NOW)
+		now |= ATTR_MTIME;
+	attr_stamp(copy, now);
+	if (mask & ATTR_ATIME) {
+		copy->atime_s = attr->st_atim.tv_sec;
+		copy->atime_ns = (uint32_t)attr->st_atim.tv_nsec;
+	}
+	if (mask & ATTR_MTIME) {
+		copy->mtime_s = attr->st_mtim.tv_sec;
+		copy->mtime_ns = (uint32_t)attr->st_mtim.tv_nsec;
+	}
+	if (mask & ATTR_CTIME) {
+		copy->ctime_s = attr->st_ctim.tv_sec;
+		copy->ctime_ns = (uint32_t)attr->st_ctim.tv_nsec;
+	}
+}
+
+static int change(struct fs *fs, struct inode *inode, const struct stat *attr,
+		  unsigned mask)
+{
+	struct txn *txn = txn_begin(fs->journal);
+	inode_media *copy = inode_edit(txn, inode);
+	int err;
+
+	attr_settle(inode, copy);
+	set_owner(copy, attr, mask);
+	set_mode(copy, attr, mask);
+	set_times(copy, attr, mask);
+	err = txn_commit(txn);
+	if (!err)
+		forget_lazy(inode, mask);
+	return err;
+}
+
+static int set_size(struct request *request, struct inode *inode, off_t size)
+{
+	if (S_ISDIR(inode->media->mode))
+		return -EISDIR;
+	if (!S_ISREG(inode->media->mode) || size < 0)
+		return -EINVAL;
+	if (size > FILE_BYTES_MAX)
+		return -EFBIG;
+	return file_truncate_locked(request, inode, (uint64_t)size);
+}
+
+int attr_set(struct request *request, struct inode *inode,
+	     const struct stat *attr, unsigned mask, struct stat *out)
+{
+	struct fs *fs = request->fs;
+	int err = 0;
+
+	if (fs->options.read_only)
+		return -EROFS;
+	if (!times_valid(attr, mask))
+		return -EINVAL;
+	pthread_rwlock_wrlock(&inode->lock);
+	if (mask & (ATTR_UID | ATTR_GID | ATTR_SIZE))
+		err = xattr_drop_capability_locked(request, inode);
+	if (!err && mask & ATTR_SIZE)
+		err = set_size(request, inode, attr->st_size);
+	mask &= ~ATTR_SIZE;
+	if (!err && mask)
+		err = change(fs, inode, attr, mask);
+	if (!err && out)
+		attr_get_locked(fs, inode, out);
+	pthread_rwlock_unlock(&inode->lock);
+	return err;
+}

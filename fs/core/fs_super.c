@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * fs_super.c -- superblocks: when and in which order they are written
+ *
+ * At mount the metadata device's comes first, and what its roll says of the
+ * others is still the generation they have on the media: cut short anywhere,
+ * the next mount takes each member for one of ours (fs_members.c). At a clean
+ * unmount the metadata device's comes last: only it decides what is clean.
+ */
+#include "core/fs_private.h"
+#include "core/inode.h"
+#include "journal/journal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+static int store(struct device *device, const superblock_media *sb,
+		 uint64_t offset_bytes)
+{
+	device_copy(device, device_at(device, offset_bytes), sb, sizeof(*sb));
+	device_drain(device);
+	return device_failed(device) ? -EIO : 0;
+}
+
+/* The copy in memory to the media: primary, then the second. */
+static int write_one(struct fs *fs, unsigned index)
+{
+	superblock_media *sb = &fs->devices[index].sb;
+	struct device *device = fs->members.device[index];
+	int err;
+
+	sb->sequence++;
+	superblock_seal(sb);
+	err = store(device, sb, 0);
+	if (!err)
+		err = store(device, sb,
+			    superblock_second_offset(sb->size_blocks));
+	return err;
+}
+
+/* What all members say alike is the metadata device's to say. */
+static void follow(struct fs *fs, unsigned index)
+{
+	const superblock_media *truth = &fs_metadata(fs)->sb;
+	superblock_media *sb = &fs->devices[index].sb;
+
+	sb->generation = truth->generation;
+	sb->flags = truth->flags;
+	sb->inodes_used = truth->inodes_used;
+	sb->journal_sequence = truth->journal_sequence;
+	memcpy(sb->lineage, truth->lineage, sizeof(sb->lineage));
+	memcpy(sb->roll, truth->roll, sizeof(sb->roll));
+}
+
+static bool writes(const struct fs *fs, unsigned index)
+{
+	return index != fs->metadata_device && fs->members.device[index] &&
+	       !device_failed(fs->members.device[index]);
+}
+
+static int write_others(struct fs *fs)
+{
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < fs->device_count && !err; i++) {
+		if (!writes(fs, i))
+			continue;
+		follow(fs, i);
+		err = write_one(fs, i);
+	}
+	return err;
+}
+
+int fs_super_begin(struct fs *fs, const struct fs_join *join)
+{
+	superblock_media *truth = &fs_metadata(fs)->sb;
+	int err;
+
+	if (join->apart &&
+	    getrandom(truth->lineage, sizeof(truth->lineage), 0) !=
+		    (ssize_t)sizeof(truth->lineage))
+		return -EIO;
+	pthread_mutex_lock(&fs->super_lock);
+	for (unsigned i = 0; i < fs->device_count; i++)
+		if (fs->members.device[i])
+			truth->roll[i].generation =
+				fs->devices[i].sb.generation;
+	truth->generation++;
+	truth->flags &= ~SUPERBLOCK_CLEAN;
+	err = write_one(fs, fs->metadata_device);
+	if (!err)
+		err = write_others(fs);
+	pthread_mutex_unlock(&fs->super_lock);
+	return err;
+}
+
+int fs_super_finish(struct fs *fs, uint64_t journal_sequence)
+{
+	superblock_media *truth = &fs_metadata(fs)->sb;
+	int err;
+
+	pthread_mutex_lock(&fs->super_lock);
+	truth->flags |= SUPERBLOCK_CLEAN;
+	truth->journal_sequence = journal_sequence;
+	truth->inodes_used = inodes_used(fs);
+	for (unsigned i = 0; i < fs->device_count; i++)
+		if (i == fs->metadata_device || writes(fs, i))
+			truth->roll[i].generation = truth->generation;
+	err = write_others(fs);
+	if (!err)
+		err = write_one(fs, fs->metadata_device);
+	pthread_mutex_unlock(&fs->super_lock);
+	return err;
+}
+
+/* The one that leaves first: should it be cut short there, nothing is amiss. */
+int fs_super_remove(struct fs *fs, unsigned index)
+{
+	superblock_media *truth = &fs_metadata(fs)->sb;
+	superblock_media *sb = &fs->devices[index].sb;
+	int err = 0;
+
+	pthread_mutex_lock(&fs->super_lock);
+	if (writes(fs, index)) {
+		sb->flags |= SUPERBLOCK_CLEAN;
+		err = write_one(fs, index);
+	}
+	truth->roll[index].state = ROLL_REMOVED;
+	truth->roll[index].generation = sb->generation;
+	if (!err || err == -EIO)
+		err = write_one(fs, fs->metadata_device);
+	for (unsigned i = 0; i < fs->device_count && !err; i++) {
+		if (i == index || !writes(fs, i))
+			continue;
+		follow(fs, i);
+		err = write_one(fs, i);
+	}
+	pthread_mutex_unlock(&fs->super_lock);
+	return err;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* inode_slot.c -- free slots of the inode file, and its growth */
+#include "core/attr.h"
+#include "core/fs.h"
+#include "core/inode_table.h"
+#include "core/space.h"
+#include "alloc/alloc.h"
+#include "journal/journal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Chunks not yet in memory that one search may read before the file rather
+ * grows: a search must not take longer than some requests. */
+#define SEARCH_CHUNKS 16
+
+static uint64_t slots_total(const struct inode_table *table)
+{
+	/* but ino 0: its slot is never used */
+	return atomic_load(&table->chunk_count) * INODE_CHUNK - 1;
+}
+
+/* Free slots in chunks that nobody has looked at yet. */
+static bool free_elsewhere(const struct inode_table *table)
+{
+	return slots_total(table) > table->used + table->free_known;
+}
+
+static uint64_t pick_in(struct inode_table *table, struct inode_chunk *chunk,
+			uint64_t at)
+{
+	unsigned word = 0;
+	unsigned bit;
+
+	while (!chunk->free[word])
+		word++;
+	bit = (unsigned)__builtin_ctzll(chunk->free[word]);
+	chunk->free[word] &= chunk->free[word] - 1;
+	chunk->free_count--;
+	table->free_known--;
+	return at * INODE_CHUNK + word * 64 + bit;
+}
+
+/* -ENOSPC: none found within budget. */
+static int pick_locked(struct inode_table *table, unsigned budget,
+		       uint64_t *ino)
+{
+	uint64_t count = atomic_load(&table->chunk_count);
+	uint64_t at;
+
+	for (at = table->free_hint; at < count; at++) {
+		struct inode_chunk *chunk = atomic_load(&table->chunks[at]);
+
+		if (!chunk && free_elsewhere(table)) {
+			if (budget-- == 0)
+				return -ENOSPC;
+			chunk = inode_chunk_load_locked(table, at);
+			if (!chunk)
+				return -ENOMEM;
+		}
+		if (chunk && chunk->free_count > 0) {
+			*ino = pick_in(table, chunk, at);
+			table->used++;
+			return 0;
+		}
+		if (at == table->free_hint)
+			table->free_hint++;
+	}
+	return -ENOSPC;
+}
+
+static int append_extent(struct fs *fs, struct txn *txn, inode_media *copy,
+			 uint64_t addr)
+{
+	struct tree tree = {
+		.env = &fs->tree_env,
+		.txn = txn,
+		.owner = INO_INODE_FILE,
+		.kind = TREE_EXTENTS,
+		.root = (node_media *)copy->area,
+		.root_capacity_bytes = INODE_AREA_BYTES,
+	};
+	uint64_t key = copy->size / BLOCK_BYTES;
+	extent_media extent = { .addr = addr, .blocks = CHUNK_BLOCKS };
+	struct tree_cursor last;
+	extent_media before;
+	int err;
+
+	err = tree_seek_floor(&tree, key, &last);
+	if (err)
+		return err;
+	memcpy(&before, last.value, sizeof(before));
+	if (before.addr + (uint64_t)before.blocks * BLOCK_BYTES == addr &&
+	    before.blocks <= UINT32_MAX - CHUNK_BLOCKS) {
+		before.blocks += CHUNK_BLOCKS;
+		err = tree_replace(&tree, last.key, &before, sizeof(before));
+	} else {
+		err = tree_insert(&tree, key, &extent, sizeof(extent));
+	}
+	copy->size += INODE_CHUNK_BYTES;
+	copy->blocks += (uint64_t)(CHUNK_BLOCKS + tree.blocks_delta);
+	return err;
+}
+
+static int add_chunk(struct fs *fs, uint64_t start)
+{
+	uint64_t addr = addr_make(fs->metadata_device, start * BLOCK_BYTES);
+	uint64_t root = fs->devices[fs->metadata_device].sb.inode_root;
+	struct txn *txn = txn_begin(fs->journal);
+	inode_media *copy;
+	int err;
+
+	txn_took(txn, addr, CHUNK_BLOCKS);
+	copy = txn_edit_sealed(txn, root, INODE_BYTES, false,
+			       (txn_seal_fn *)inode_media_seal);
+	attr_stamp(copy, ATTR_MTIME | ATTR_CTIME);
+	err = append_extent(fs, txn, copy, addr);
+	if (err) {
+		txn_abort(txn);
+		return err;
+	}
+	return txn_commit(txn);
+}
+
+/* Zeroed slots first, then the transaction that makes them part of the file. */
+static int grow(struct fs *fs)
+{
+	struct inode_table *table = fs->inodes;
+	struct device *device = fs->members.device[fs->metadata_device];
+	uint64_t count = atomic_load(&table->chunk_count);
+	uint64_t start;
+	char *at;
+	int err;
+
+	if (count == table->chunks_max)
+		return -ENOSPC;
+	err = space_take_whole(fs, CHUNK_BLOCKS, &start);
+	if (err)
+		return err;
+	at = device_at(device, start * BLOCK_BYTES);
+	device_set(device, at, 0, INODE_CHUNK_BYTES);
+	device_drain(device);
+	err = add_chunk(fs, start);
+	if (err)
+		return err;
+	pthread_mutex_lock(&table->lock);
+	table->media[count] = (inode_media *)at;
+	atomic_store_explicit(&table->chunk_count, count + 1,
+			      memory_order_release);
+	if (!inode_chunk_load_locked(table, count))
+		err = -ENOMEM;
+	pthread_mutex_unlock(&table->lock);
+	return err;
+}
+
+static int pick(struct fs *fs, unsigned budget, uint64_t *ino)
+{
+	int err;
+
+	pthread_mutex_lock(&fs->inodes->lock);
+	err = pick_locked(fs->inodes, budget, ino);
+	pthread_mutex_unlock(&fs->inodes->lock);
+	return err;
+}
+
+int inode_take(struct fs *fs, struct inode **out)
+{
+	struct inode_table *table = fs->inodes;
+	struct inode *inode;
+	uint64_t ino;
+	int err;
+
+	err = pick(fs, SEARCH_CHUNKS, &ino);
+	if (err == -ENOSPC) {
+		err = grow(fs);
+		if (!err || err == -ENOSPC)
+			err = pick(fs, UINT32_MAX, &ino);
+	}
+	if (err)
+		return err;
+	inode = inode_alloc(fs, ino);
+	pthread_mutex_lock(&table->lock);
+	if (inode) {
+		inode->state = INODE_UNBORN;
+		inode_enter_locked(table, inode);
+	} else {
+		inode_slot_free_locked(table, ino);
+		table->used--;
+		err = -ENOMEM;
+	}
+	pthread_mutex_unlock(&table->lock);
+	*out = inode;
+	return err;
+}
+
+inode_media *inode_new(struct txn *txn, struct inode *inode)
+{
+	inode_media *copy = inode_edit(txn, inode);
+	uint32_t generation = copy->generation;
+
+	memset(copy, 0, sizeof(*copy));
+	copy->ino = inode->ino;
+	copy->generation = generation + 1;
+	attr_stamp(copy, ATTR_ATIME | ATTR_MTIME | ATTR_CTIME);
+	copy->btime_s = copy->ctime_s;
+	copy->btime_ns = copy->ctime_ns;
+	return copy;
+}
+
+void inode_born(struct fs *fs, struct inode *inode)
+{
+	pthread_mutex_lock(&fs->inodes->lock);
+	inode->state = INODE_ALIVE;
+	inode->lookups = 1;
+	pthread_mutex_unlock(&fs->inodes->lock);
+}
+
+void inode_unborn(struct fs *fs, struct inode *inode)
+{
+	pthread_mutex_lock(&fs->inodes->lock);
+	inode->state = INODE_GONE;
+	fs->inodes->used--;
+	inode_drop_locked(fs->inodes, inode);
+	pthread_mutex_unlock(&fs->inodes->lock);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "core/xattr.h"
+
+#include "core/fs.h"
+#include "core/inode.h"
+#include "core/request.h"
+#include "core/space.h"
+#include "core/xattr_tree.h"
+#include "journal/journal.h"
+#include "media/name.h"
+#include "util/crc32c.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#define CAPABILITY "security.capability"
+#define FREED_AT_ONCE 64
+
+static int check_name(const char *text, struct xattr_name *out)
+{
+	static const char *const spaces[] = { "user.", "trusted.", "security.",
+					      "system." };
+	unsigned i;
+
+	out->text = text;
+	out->length = strnlen(text, XATTR_NAME_BYTES_MAX + 1);
+	if (out->length == 0 || out->length > XATTR_NAME_BYTES_MAX)
+		return -ERANGE;
+	for (i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
+		size_t length = strlen(spaces[i]);
+
+		if (strncmp(text, spaces[i], length) == 0)
+			return out->length > length ? 0 : -EINVAL;
+	}
+	return -EOPNOTSUPP;
+}
+
+/* A value in blocks of its own may be damaged without its tree being so. */
+static int copy_outside(struct fs *fs, const xattr_media *media, void *value)
+{
+	struct device *device = fs->members.device[fs->metadata_device];
+	uint64_t end = addr_block(media->addr) + xattr_value_blocks(media);
+	int err;
+
+	if (addr_device(media->addr) != fs->metadata_device ||
+	    end > fs->tree_env.device_blocks)
+		return -EUCLEAN;
+	err = device_read_guarded(device, value, addr_offset(media->addr),
+				  media->value_length);
+	if (!err && crc32c(0, value, media->value_length) != media->value_crc)
+		err = -EUCLEAN;
+	return err;
+}
+
+static ssize_t get_locked(struct fs *fs, struct inode *inode,
+			  const struct xattr_name *name, void *value,
+			  size_t size)
+{
+	struct xattr_found found;
+	struct tree tree;
+	int err;
+
+	err = xattr_tree_open(fs, inode->media, &tree);
+	if (!err)
+		err = xattr_tree_find(fs, &tree, name, &found);
+	if (err)
+		return err;
+	if (size == 0)
+		return found.media->value_length;
+	if (size < found.media->value_length)
+		return -ERANGE;
+	if (found.media->addr != ADDR_NONE)
+		err = copy_outside(fs, found.media, value);
+	else
+		memcpy(value, found.media->bytes + name->length,
+		       found.media->value_length);
+	return err ? err : (ssize_t)found.media->value_length;
+}
+
+ssize_t xattr_get(struct request *request, struct inode *inode,
+		  const char *name, void *value, size_t size)
+{
+	struct xattr_name checked;
+	ssize_t done;
+	int err;
+
+	err = check_name(name, &checked);
+	if (err)
+		return err;
+	pthread_rwlock_rdlock(&inode->lock);
+	done = get_locked(request->fs, inode, &checked, value, size);
+	pthread_rwlock_unlock(&inode->lock);
+	return done;
+}
+
+static ssize_t list_locked(struct fs *fs, struct inode *inode, char *list,
+			   size_t size)
+{
+	struct tree_cursor cursor;
+	struct tree tree;
+	size_t done = 0;
+	int err;
+
+	err = xattr_tree_open(fs, inode->media, &tree);
+	if (!err)
+		err = tree_seek(&tree, 0, &cursor);
+	while (!err) {
+		const xattr_media *media = cursor.value;
+
+		if (size > 0 && size - done < media->name_length + 1u)
+			return -ERANGE;
+		if (size > 0) {
+			memcpy(list + done, media->bytes, media->name_length);
+			list[done + media->name_length] = '\0';
+		}
+		done += media->name_length + 1u;
+		err = tree_next(&cursor);
+	}
+	return err == -ENOENT || err == -ENODATA ? (ssize_t)done : err;
+}
+
+ssize_t xattr_list(struct request *request, struct inode *inode, char *list,
+		   size_t size)
+{
+	ssize_t done;
+
+	pthread_rwlock_rdlock(&inode->lock);
+	done = list_locked(request->fs, inode, list, size);
+	pthread_rwlock_unlock(&inode->lock);
+	return done;
+}
+
+/* ----------------------------------------------------------------- change */
+
+static int find_locked(struct fs *fs, struct inode *inode,
+		       const struct xattr_name *name, struct xattr_found *found)
+{
+	struct tree tree;
+	int err;
+
+	found->media = NULL;
+	err = xattr_tree_open(fs, inode->media, &tree);
+	if (err == -ENODATA) {
+		found->key = name_key(fs->hash_seed, name->text, name->length);
+		return err;
+	}
+	return err ? err : xattr_tree_find(fs, &tree, name, found);
+}
+
+static int end(struct xattr_edit *edit, int err)
+{
+	if (err) {
+		txn_abort(edit->txn);
+		return err;
+	}
+	xattr_edit_end(edit);
+	return txn_commit(edit->txn);
+}
+
+static int set_locked(struct fs *fs, struct inode *inode,
+		      const struct xattr_name *name, const void *value,
+		      size_t size, int flags)
+{
+	struct xattr_found found;
+	struct xattr_edit edit;
+	int err;
+
+	err = find_locked(fs, inode, name, &found);
+	if (err && err != -ENODATA)
+		return err;
+	if (!err && flags & XATTR_CREATE)
+		return -EEXIST;
+	if (err && flags & XATTR_REPLACE)
+		return -ENODATA;
+	err = xattr_edit_begin(&edit, fs, txn_begin(fs->journal), inode);
+	if (!err)
+		err = xattr_edit_put(&edit, &found, name, value, size);
+	return end(&edit, err);
+}
+
+int xattr_set(struct request *request, struct inode *inode, const char *name,
+	      const void *value, size_t size, int flags)
+{
+	struct fs *fs = request->fs;
+	struct xattr_name checked;
+	int err;
+
+	if (fs->options.read_only)
+		return -EROFS;
+	if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
+		return -EINVAL;
+	if (size > XATTR_VALUE_MAX)
+		return -E2BIG;
+	err = check_name(name, &checked);
+	if (!err)
+		err = space_left(fs);
+	if (err)
+		return err;
+	pthread_rwlock_wrlock(&inode->lock);
+	err = set_locked(fs, inode, &checked, value, size, flags);
+	pthread_rwlock_unlock(&inode->lock);
+	return err;
+}
+
+static int remove_locked(struct fs *fs, struct inode *inode,
+			 const struct xattr_name *name)
+{
+	struct xattr_found found;
+	struct xattr_edit edit;
+	int err;
+
+	err = find_locked(fs, inode, name, &found);
+	if (err)
+		return err;
+	err = xattr_edit_begin(&edit, fs, txn_begin(fs->journal), inode);
+	if (!err)
+		err = xattr_edit_remove(&edit, &found);
+	return end(&edit, err);
+}
+
+int xattr_remove(struct request *request, struct inode *inode, const char *name)
+{
+	struct fs *fs = request->fs;
+	struct xattr_name checked;
+	int err;
+
+	if (fs->options.read_only)
+		return -EROFS;
+	err = check_name(name, &checked);
+	if (err)
+		return err;
+	pthread_rwlock_wrlock(&inode->lock);
+	err = remove_locked(fs, inode, &checked);
+	pthread_rwlock_unlock(&inode->lock);
+	return err;
+}
+
+int xattr_drop_capability_locked(struct request *request, struct inode *inode)
+{
+	const struct xattr_name name = { CAPABILITY, strlen(CAPABILITY) };
+	int err;
+
+	if (inode->media->xattr_root == ADDR_NONE)
+		return 0;
+	err = remove_locked(request->fs, inode, &name);
+	return err == -ENODATA ? 0 : err;
+}
+
+/* ------------------------------------------------------------------- whole */
+
+/* The first few of them; *left: there are more. */
+static int free_some(struct fs *fs, struct inode *inode)
+{
+	struct txn *txn = txn_begin(fs->journal);
+	struct xattr_edit edit;
+	struct tree_cursor cursor;
+	unsigned count;
+	int err;
+
+	err = xattr_edit_begin(&edit, fs, txn, inode);
+	for (count = 0; !err && count < FREED_AT_ONCE; count++) {
+		struct xattr_found found;
+
+		if (txn_room(txn) < NODE_LEVELS_MAX * 2 * BLOCK_BYTES)
+			break;
+		err = tree_seek(&edit.tree, 0, &cursor);
+		if (err)
+			break;
+		found.key = cursor.key;
+		found.media = cursor.value;
+		err = xattr_edit_remove(&edit, &found);
+	}
+	return end(&edit, err == -ENOENT ? 0 : err);
+}
+
+int xattr_free_all_locked(struct fs *fs, struct inode *inode)
+{
+	int err = 0;
+
+	while (!err && inode->media->xattr_root != ADDR_NONE)
+		err = free_some(fs, inode);
+	return err;
+}
+
+struct walk {
+	xattr_blocks_fn *fn;
+	void *arg;
+};
+
+static int walk_node(uint64_t addr, void *arg)
+{
+	struct walk *walk = arg;
+
+	return walk->fn(addr, 1, walk->arg);
+}
+
+int xattr_walk_blocks(struct fs *fs, const inode_media *media,
+		      xattr_blocks_fn *fn, void *arg)
+{
+	struct walk walk = { fn, arg };
+	struct tree_cursor cursor;
+	struct tree tree;
+	int err;
+
+	err = xattr_tree_open(fs, media, &tree);
+	if (err)
+		return err == -ENODATA ? 0 : err;
+	err = fn(media->xattr_root, 1, arg);
+	if (!err)
+		err = tree_walk_blocks(&tree, walk_node, &walk);
+	if (err)
+		return err;
+	err = tree_seek(&tree, 0, &cursor);
+	while (!err) {
+		const xattr_media *value = cursor.value;
+		uint64_t blocks = xattr_value_blocks(value);
+
+		if (blocks > 0)
+			err = fn(value->addr, blocks, arg);
+		if (!err)
+			err = tree_next(&cursor);
+	}
+	return err == -ENOENT ? 0 : err;
+}
