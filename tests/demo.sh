@@ -6,6 +6,7 @@ set -euo pipefail
 build=$(cd "$1" && pwd)
 PATH=$build:$build/tests/lib:$PATH
 work=$(mktemp -d "${TMPDIR:-/tmp}/udaxfs-demo.XXXXXX")
+tree=${UDAX_DEMO_TREE:-/usr/include}	# what is copied in
 device=$work/pmem0 mount=$work/mnt mapper_pid=
 
 clean_up() {
@@ -40,9 +41,9 @@ run udaxfs "$device" "$mount"
 findmnt -no SOURCE,FSTYPE,TARGET "$mount" | sed "s|$work/||g; s/^/   /"
 
 act "A real tree goes in, and is equal"
-run cp -a /usr/include "$mount/"
-run diff -r --no-dereference /usr/include "$mount/include"
-printf '   %s files, equal\n' "$(find "$mount/include" -type f | wc -l)"
+run cp -a "$tree" "$mount/tree"
+run diff -r --no-dereference "$tree" "$mount/tree"
+printf '   %s files, equal\n' "$(find "$mount/tree" -type f | wc -l)"
 
 act "A program maps a file and stores to it"
 head -c 65536 /dev/zero >"$mount/data"
@@ -73,7 +74,7 @@ act "It comes back with every byte stored before"
 run udaxfs "$device" "$mount"
 [ "$(od -An -tu1 -j4096 -N1 "$mount/data" | tr -d ' ')" = 42 ] || die "the store was lost"
 printf '   byte 4096 of data is 42\n'
-run diff -r --no-dereference /usr/include "$mount/include"
+run diff -r --no-dereference "$tree" "$mount/tree"
 printf '   the tree is equal\n'
 run umount "$mount"
 run fsck.udaxfs -n "$device"

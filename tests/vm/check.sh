@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# check.sh BUILD [KERNEL [TEST...]]: the demonstration and the end-to-end tests
+# on another stock Debian kernel (6.1 unless named), in a virtual machine.
+# Needs what tests/vm/vmrun needs. Not part of `make check`.
+set -euo pipefail
+build=$(cd "$1" && pwd) kernel=${2:-6.1}
+shift $(($# < 2 ? $# : 2))
+source_dir=$(cd "$(dirname "$0")/../.." && pwd)
+share=$(mktemp -d)
+trap 'rm -rf "$share"' EXIT
+
+mkdir -p "$share/build/tests/lib" "$share/source"
+cp "$build"/{udaxfs,mkfs.udaxfs,fsck.udaxfs,udaxctl} "$share/build/"
+find "$build/tests/lib" -maxdepth 1 -type f -perm -u+x -exec cp {} "$share/build/tests/lib/" \;
+cp -r "$source_dir/tests" "$share/source/"
+if [ $# -gt 0 ]; then
+	printf '%s\n' "$@"
+else
+	(cd "$source_dir" && printf '%s\n' tests/e2e/*.sh)
+fi >"$share/tests"
+cat >"$share/run" <<'X'
+#!/bin/bash
+cd /host/build; export srcdir=/host/source TMPDIR=/tmp UDAX_DEMO_TREE=/usr/share
+mount -t fusectl none /sys/fs/fuse/connections 2>/dev/null
+echo "kernel $(uname -r)"
+echo "== demo"; bash /host/source/tests/demo.sh /host/build; rc=$?
+[ $rc = 0 ] && passed=1 failed=0 || passed=0 failed=1
+skipped=0
+while read -r t; do
+	timeout 600 bash "/host/source/$t" >/tmp/out 2>&1 </dev/null; rc=$?
+	case $rc in
+	0) passed=$((passed + 1)); echo "PASS: $t";;
+	77) skipped=$((skipped + 1)); echo "SKIP: $t $(grep -o 'SKIP.*' /tmp/out | head -1)";;
+	*) failed=$((failed + 1)); echo "FAIL: $t (status $rc)"; grep -A3 '^not ok' /tmp/out; tail -5 /tmp/out;;
+	esac
+done </host/tests
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
+X
+"$source_dir/tests/vm/vmrun" -k "$kernel" -l none -m 3072 -t "${UDAX_VM_LIMIT:-3000}" -d "$share" \
+	-p "bash python3-minimal libfuse3-3 fuse3 liburing2 liburcu8 libjson-c5 libblkid1 libuuid1 libisal2 libxxhash0 coreutils util-linux bsdutils mount diffutils findutils grep sed gawk attr procps" \
+	-- 'bash /host/run'
