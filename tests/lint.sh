@@ -26,20 +26,22 @@ mapfile -t shells < <(git ls-files '*.sh' quickstart .ci/run 2>/dev/null)
 mapfile -t checked < <(printf '%s\n' "${sources[@]}" | grep -E '^(fs|tools)/')
 
 # The flags the build uses, for clang.
-flags() {
+flags_of_build() {
 	make -s --no-print-directory -C "$build_dir" print-flags |
-		tr ' ' '\n' | grep -E '^-(I|D|std|f(no-)?strict)' || true
+		tr ' ' '\n' | grep -E '^-(I|D|std)'
 }
 
-# xargs appends the files, so the flags go through a file of their own.
+# From the build folder, to which the flags are relative. xargs appends the
+# files, so the flags go through a file of their own.
 tidy() {
-	local response status=0
-	response=$(mktemp)
-	{ flags; echo "-I$build_dir"; echo "-DHAVE_CONFIG_H"; echo "-xc"; } >"$response"
-	printf '%s\n' "${checked[@]}" | xargs -P "$(nproc)" -n 3 sh -c '
-		response=$1; shift
-		clang-tidy --quiet "$@" -- $(cat "$response") 2>/dev/null' sh "$response" || status=1
-	rm -f "$response"
+	local flags status=0
+	flags=$(mktemp)
+	{ flags_of_build; echo -I. -DHAVE_CONFIG_H; } >"$flags"
+	(cd "$build_dir" && printf "$source_dir/%s\\0" "${checked[@]}" |
+		xargs -0 -P "$(nproc)" -n 3 sh -c '
+			flags=$(cat "$1"); shift
+			clang-tidy --quiet "$@" -- $flags 2>/dev/null' sh "$flags") || status=1
+	rm -f "$flags"
 	return $status
 }
 
@@ -47,8 +49,7 @@ whole_lines() {
 	! grep -nE '[[:space:]]+$' "${sources[@]}" "${headers[@]}" "${shells[@]}"
 }
 
-part "clang-format" clang-format --dry-run -Werror "${checked[@]}" \
-	$(printf '%s\n' "${sources[@]}" | grep ^tests/)
+part "clang-format" clang-format --dry-run -Werror "${sources[@]}" "${headers[@]}"
 part "white space" whole_lines
 part "cppcheck" cppcheck --quiet --enable=warning,portability --inline-suppr \
 	--error-exitcode=1 --suppress=missingInclude --suppress=unknownMacro \

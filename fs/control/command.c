@@ -120,9 +120,9 @@ static bool same_file(const char *one, const char *two)
 	if (strcmp(one, two) == 0)
 		return true;
 	return stat(one, &a) == 0 && stat(two, &b) == 0 &&
-	       (S_ISCHR(a.st_mode) ? a.st_rdev == b.st_rdev :
-				     a.st_dev == b.st_dev &&
-					     a.st_ino == b.st_ino);
+	       (S_ISCHR(a.st_mode)
+			? a.st_rdev == b.st_rdev
+			: a.st_dev == b.st_dev && a.st_ino == b.st_ino);
 }
 
 static bool names_device(const struct fs_device *device, unsigned index,
@@ -182,7 +182,8 @@ void command_run(struct command_context *context, const char *request,
 		}
 	}
 	if (!verb)
-		answer_fail(answer, 2, "request is not a JSON object with a verb");
+		answer_fail(answer, 2,
+			    "request is not a JSON object with a verb");
 	else if (i == sizeof(verbs) / sizeof(verbs[0]))
 		answer_fail(answer, 2, "unknown verb \"%.40s\"", verb);
 	json_object_put(arguments);
@@ -203,9 +204,9 @@ char *answer_line(struct answer *answer, size_t *bytes)
 	json_object_object_add(line, "status",
 			       json_object_new_int(answer->status));
 	json_object_object_add(line, "error",
-			       answer->error[0] ?
-				       json_object_new_string(answer->error) :
-				       NULL);
+			       answer->error[0]
+				       ? json_object_new_string(answer->error)
+				       : NULL);
 	json_object_object_add(line, "answer", json_object_get(answer->json));
 	text = json_object_to_json_string_length(
 		line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,

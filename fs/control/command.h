@@ -16,8 +16,8 @@ struct fs;
 
 struct command_context {
 	struct fs *fs;
-	char *mountpoint;	/* canonical, as the mount table has it */
-	unsigned mount_major;	/* of the mount, for /proc/PID/maps */
+	char *mountpoint;     /* canonical, as the mount table has it */
+	unsigned mount_major; /* of the mount, for /proc/PID/maps */
 	unsigned mount_minor;
 };
 

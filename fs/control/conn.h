@@ -21,12 +21,12 @@ enum conn_phase { CONN_RECEIVING, CONN_WORKING, CONN_WAITING, CONN_SENDING };
 enum wait_kind { WAIT_NOTHING, WAIT_STATE, WAIT_DONE, WAIT_LIVE, WAIT_STOP };
 
 struct answer {
-	int status;		/* as udaxctl exits */
-	char error[256];	/* "" = none */
-	struct json_object *json;	/* owned; NULL = none */
+	int status;		  /* as udaxctl exits */
+	char error[256];	  /* "" = none */
+	struct json_object *json; /* owned; NULL = none */
 	enum wait_kind wait;
 	unsigned device;
-	enum removal_state state;	/* WAIT_STATE */
+	enum removal_state state; /* WAIT_STATE */
 	struct deadline deadline;
 };
 
@@ -34,7 +34,7 @@ struct conn {
 	struct conn *next;
 	int fd;
 	enum conn_phase phase;
-	bool receiving;		/* an operation of the ring has our pointer */
+	bool receiving; /* an operation of the ring has our pointer */
 	bool sending;
 	bool closing;
 	char *in;

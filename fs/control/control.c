@@ -20,7 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define RING_ENTRIES 512	/* one operation a client, accept, event */
+#define RING_ENTRIES 512 /* one operation a client, accept, event */
 #define IDLE_WAKE_MS 60000
 
 struct control {
@@ -29,8 +29,8 @@ struct control {
 	char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int listen_fd;
 	int event_fd;
-	uint64_t event_count;	/* where the ring reads the eventfd to */
-	struct conn *conns;	/* the loop's alone */
+	uint64_t event_count; /* where the ring reads the eventfd to */
+	struct conn *conns;   /* the loop's alone */
 	unsigned conn_count;
 	bool accepting;
 	_Atomic bool stop;

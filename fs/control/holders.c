@@ -26,9 +26,9 @@
 /* An inode with kernel entries on the devices asked for. */
 struct mapped {
 	uint64_t ino;
-	uint64_t devices;	/* bit each */
-	uint64_t first, end;	/* bytes that the entries span */
-	bool found;		/* some process maps it */
+	uint64_t devices;    /* bit each */
+	uint64_t first, end; /* bytes that the entries span */
+	bool found;	     /* some process maps it */
 };
 
 struct search {
@@ -42,9 +42,9 @@ struct search {
 struct holder {
 	const char *kind;
 	unsigned device;
-	int64_t pid;		/* < 0: not known */
+	int64_t pid; /* < 0: not known */
 	uint64_t ino, offset, length;
-	int64_t age_ms;		/* < 0: not known */
+	int64_t age_ms; /* < 0: not known */
 };
 
 static bool wanted(const struct search *search, unsigned device)
@@ -252,7 +252,8 @@ static void add_request(const struct request *request, void *arg)
 		.offset = atomic_load(&request->offset),
 		.length = atomic_load(&request->length),
 		.age_ms = (clock_monotonic_ns() -
-			   atomic_load(&request->since_ns)) / NS_PER_MS,
+			   atomic_load(&request->since_ns)) /
+			  NS_PER_MS,
 	};
 
 	for (; gates; gates &= gates - 1) {

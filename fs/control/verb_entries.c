@@ -16,7 +16,7 @@ struct listing {
 	struct fs *fs;
 	struct json_object *files;
 	struct json_object *entries;
-	int64_t only_ino;	/* < 0: all */
+	int64_t only_ino; /* < 0: all */
 };
 
 static void add_number(struct json_object *json, const char *key,
@@ -44,26 +44,26 @@ static int add_entry(const struct entry_info *info, void *arg)
 	add_number(json, "length", UINT64_C(1) << (BLOCK_SHIFT + info->order));
 	json_object_object_add(json, "kind",
 			       json_object_new_string(kind_name(info)));
-	json_object_object_add(
-		json, "device",
-		real ? json_object_new_int64(info->device) : NULL);
+	json_object_object_add(json, "device",
+			       real ? json_object_new_int64(info->device)
+				    : NULL);
 	json_object_object_add(
 		json, "device_offset",
-		real ? json_object_new_uint64(info->device_page << BLOCK_SHIFT) :
-		       NULL);
+		real ? json_object_new_uint64(info->device_page << BLOCK_SHIFT)
+		     : NULL);
 	/* What the kernel has dirtied in its cache, nobody tells us (R4). */
 	json_object_object_add(json, "dirty",
-			       info->holder == ENTRY_LEASE ?
-				       json_object_new_boolean(info->dirty) :
-				       NULL);
+			       info->holder == ENTRY_LEASE
+				       ? json_object_new_boolean(info->dirty)
+				       : NULL);
 	add_number(json, "mapped", info->associations);
 	json_object_object_add(
 		json, "holder",
-		info->holder == ENTRY_UNHELD ?
-			NULL :
-			json_object_new_string(info->holder == ENTRY_LEASE ?
-						       "lease" :
-						       "kernel_mapping"));
+		info->holder == ENTRY_UNHELD
+			? NULL
+			: json_object_new_string(info->holder == ENTRY_LEASE
+							 ? "lease"
+							 : "kernel_mapping"));
 	json_object_array_add(listing->entries, json);
 	return 0;
 }
@@ -73,8 +73,7 @@ static void add_file(struct inode *inode, struct entry_table *table, void *arg)
 	struct listing *listing = arg;
 	struct json_object *file;
 
-	if (listing->only_ino >= 0 &&
-	    inode->ino != (uint64_t)listing->only_ino)
+	if (listing->only_ino >= 0 && inode->ino != (uint64_t)listing->only_ino)
 		return;
 	file = json_object_new_object();
 	listing->entries = json_object_new_array();

@@ -46,8 +46,7 @@ void verb_list(struct command_context *context, struct json_object *arguments,
 	add_text(mount, "direct_socket", NULL);
 	add_text(mount, "dax", dax_name(context->fs));
 	add_count(mount, "devices", context->fs->device_count);
-	add_text(mount, "pgmap",
-		 pgmap_policy_name(context->fs->options.pgmap));
+	add_text(mount, "pgmap", pgmap_policy_name(context->fs->options.pgmap));
 	json_object_object_add(
 		mount, "read_only",
 		json_object_new_boolean(context->fs->options.read_only));
@@ -79,11 +78,12 @@ static void add_usage(struct json_object *json, struct fs *fs, unsigned index)
 	add_text(json, "granularity", device->granularity_name);
 	add_count(json, "references", report.references);
 	add_count(json, "entries",
-		  device->pgmap ? pgmap_stat(device->pgmap, PGMAP_ENTRIES) : -1);
+		  device->pgmap ? pgmap_stat(device->pgmap, PGMAP_ENTRIES)
+				: -1);
 	add_count(json, "kernel_mappings",
-		  device->pgmap ?
-			  pgmap_stat(device->pgmap, PGMAP_KERNEL_MAPPINGS) :
-			  -1);
+		  device->pgmap
+			  ? pgmap_stat(device->pgmap, PGMAP_KERNEL_MAPPINGS)
+			  : -1);
 	add_count(json, "leases",
 		  device->pgmap ? pgmap_stat(device->pgmap, PGMAP_LEASES) : -1);
 	add_count(json, "pins",
@@ -143,8 +143,8 @@ static bool device_adds_up(struct fs *fs, unsigned index, int64_t *counter,
 	       (*counter < 0 || *counter == *folios);
 }
 
-void verb_verify(struct command_context *context,
-		 struct json_object *arguments, struct answer *answer)
+void verb_verify(struct command_context *context, struct json_object *arguments,
+		 struct answer *answer)
 {
 	const struct timespec pause = { .tv_nsec = VERIFY_PAUSE_NS };
 	struct json_object *devices = json_object_new_array();

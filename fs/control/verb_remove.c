@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define CONTINUE_WAIT_MS 10000	/* a step that is about to stop */
+#define CONTINUE_WAIT_MS 10000 /* a step that is about to stop */
 
 static struct json_object *report_json(const struct fs_device *device,
 				       const struct removal_report *report)
@@ -28,25 +28,25 @@ static struct json_object *report_json(const struct fs_device *device,
 	json_object_object_add(
 		json, "kernel_mappings_revoked",
 		json_object_new_uint64(report->kernel_mappings_revoked));
-	json_object_object_add(json, "references",
-			       report->references < 0 ?
-				       NULL :
-				       json_object_new_int64(report->references));
+	json_object_object_add(
+		json, "references",
+		report->references < 0
+			? NULL
+			: json_object_new_int64(report->references));
 	json_object_object_add(json, "elapsed_us",
 			       json_object_new_int64(report->elapsed_us));
 	json_object_object_add(
 		json, "first_refusal_us",
-		report->first_refusal_us < 0 ?
-			NULL :
-			json_object_new_int64(report->first_refusal_us));
+		report->first_refusal_us < 0
+			? NULL
+			: json_object_new_int64(report->first_refusal_us));
 	return json;
 }
 
 static void answer_report(struct command_context *context,
 			  struct answer *answer, struct removal_report *report)
 {
-	const struct fs_device *device =
-		&context->fs->devices[answer->device];
+	const struct fs_device *device = &context->fs->devices[answer->device];
 
 	removal_report(device->removal, report);
 	json_object_put(answer->json);

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POLL_MS 20		/* what a program does by itself has no event */
-#define IN_FLIGHT_MS 1000	/* requests that began before the kill */
+#define POLL_MS 20	  /* what a program does by itself has no event */
+#define IN_FLIGHT_MS 1000 /* requests that began before the kill */
 
 /* R9: the one word that cancel and release compete for. */
 enum verdict { UNDECIDED, CANCELLED, RELEASED };
@@ -25,18 +25,18 @@ struct removal {
 	const struct removal_ops *ops;
 	void *arg;
 
-	_Atomic int state;		/* enum removal_state */
-	_Atomic int verdict;		/* enum verdict */
-	_Atomic bool writeback;		/* dirty pages may still come in */
+	_Atomic int state;	/* enum removal_state */
+	_Atomic int verdict;	/* enum verdict */
+	_Atomic bool writeback; /* dirty pages may still come in */
 
 	pthread_mutex_t lock;
-	pthread_cond_t moved;		/* state, stopped, step or verdict */
+	pthread_cond_t moved; /* state, stopped, step or verdict */
 	/* under lock: */
 	enum removal_mode mode;
 	bool step;
 	bool stopped;
 	bool failing;
-	bool has_thread;		/* to be joined */
+	bool has_thread; /* to be joined */
 	bool running;
 	pthread_t thread;
 	struct removal_report count;
@@ -45,9 +45,9 @@ struct removal {
 };
 
 static const char *const state_names[] = {
-	[DEVICE_LIVE] = "live",		  [DEVICE_BLOCKING] = "blocking",
-	[DEVICE_REVOKING] = "revoking",	  [DEVICE_DRAINING] = "draining",
-	[DEVICE_DEAD] = "dead",		  [DEVICE_MISSING] = "missing",
+	[DEVICE_LIVE] = "live",		[DEVICE_BLOCKING] = "blocking",
+	[DEVICE_REVOKING] = "revoking", [DEVICE_DRAINING] = "draining",
+	[DEVICE_DEAD] = "dead",		[DEVICE_MISSING] = "missing",
 	[DEVICE_FAILED] = "failed",
 };
 
@@ -177,8 +177,8 @@ static void revoke(struct removal *removal)
 		pthread_mutex_lock(&removal->lock);
 		mode = removal->mode;
 		pthread_mutex_unlock(&removal->lock);
-		if (removal->ops->revoke(removal->arg, removal->device,
-					 mode) == 0)
+		if (removal->ops->revoke(removal->arg, removal->device, mode) ==
+		    0)
 			break;
 		rest(removal, POLL_MS);
 	}
@@ -192,8 +192,7 @@ static bool drain(struct removal *removal)
 
 	enter(removal, DEVICE_DRAINING);
 	/* The last notification has returned: nothing dirty is left. */
-	atomic_store_explicit(&removal->writeback, false,
-			      memory_order_release);
+	atomic_store_explicit(&removal->writeback, false, memory_order_release);
 	while (!removal_cancelled(removal) &&
 	       pgmap_wait_idle(removal->pgmap, deadline_in(POLL_MS)) != 0)
 		;
@@ -380,8 +379,10 @@ void removal_report(const struct removal *removal, struct removal_report *out)
 	out->state = removal_state(removal);
 	out->stopped = removal->stopped;
 	until_ns = removal->ended_ns ? removal->ended_ns : clock_monotonic_ns();
-	out->elapsed_us = removal->accepted_ns ?
-		(until_ns - removal->accepted_ns) / NS_PER_US : 0;
+	out->elapsed_us = removal->accepted_ns
+				  ? (until_ns - removal->accepted_ns) /
+					    NS_PER_US
+				  : 0;
 	out->references = pgmap_references(removal->pgmap);
 	pthread_mutex_unlock(&mutable->lock);
 }

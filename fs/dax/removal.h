@@ -20,9 +20,9 @@
  * other sees it. Release runs once.
  *
  * Locking: a mutex of its own guards everything but the state, the verdict and
- * the writeback flag (atomic: read on the request path). Callbacks run without it. Order: outside inode locks.
- * Errors: -EBUSY removal under way already, -EALREADY dead, -EINVAL nothing
- * to cancel or to continue, -ETIMEDOUT.
+ * the writeback flag (atomic: read on the request path). Callbacks run without
+ * it. Order: outside inode locks. Errors: -EBUSY removal under way already,
+ * -EALREADY dead, -EINVAL nothing to cancel or to continue, -ETIMEDOUT.
  */
 #ifndef UDAX_DAX_REMOVAL_H
 #define UDAX_DAX_REMOVAL_H
@@ -35,9 +35,15 @@
 struct pgmap;
 struct removal;
 
-enum removal_state { DEVICE_LIVE, DEVICE_BLOCKING, DEVICE_REVOKING,
-		     DEVICE_DRAINING, DEVICE_DEAD, DEVICE_MISSING,
-		     DEVICE_FAILED };
+enum removal_state {
+	DEVICE_LIVE,
+	DEVICE_BLOCKING,
+	DEVICE_REVOKING,
+	DEVICE_DRAINING,
+	DEVICE_DEAD,
+	DEVICE_MISSING,
+	DEVICE_FAILED
+};
 
 enum removal_mode { REMOVAL_DRAIN, REMOVAL_REVOKE, REMOVAL_KILL };
 
@@ -46,11 +52,11 @@ struct removal_report {
 	uint64_t entries_deleted;
 	uint64_t leases_revoked;
 	uint64_t kernel_mappings_revoked;
-	int64_t references;		/* -1: not known */
-	int64_t elapsed_us;		/* accepted → now, or → dead */
-	int64_t first_refusal_us;	/* accepted → kill confirmed; -1 not yet */
-	bool stopped;			/* --step: waits for removal_continue */
-	int error;			/* of retire: the device may be unclean */
+	int64_t references;	  /* -1: not known */
+	int64_t elapsed_us;	  /* accepted → now, or → dead */
+	int64_t first_refusal_us; /* accepted → kill confirmed; -1 not yet */
+	bool stopped;		  /* --step: waits for removal_continue */
+	int error;		  /* of retire: the device may be unclean */
 };
 
 /* What core and the front ends do for it; arg is given at create. */

@@ -13,8 +13,8 @@ void pause_set_hook(pause_hook_fn *hook)
 
 void pause_point(const char *point)
 {
-	pause_hook_fn *hook =
-		atomic_load_explicit(&hook_now, memory_order_acquire);
+	pause_hook_fn *hook = atomic_load_explicit(&hook_now,
+						   memory_order_acquire);
 
 	if (hook)
 		hook(point);

@@ -150,9 +150,9 @@ int main(int argc, char **argv)
 		printf("open %s\n", strerrorname_np(errno));
 		return 1;
 	}
-	map = mmap(NULL, (size_t)st.st_size, ro ? PROT_READ :
-		   PROT_READ | PROT_WRITE, private ? MAP_PRIVATE : MAP_SHARED,
-		   fd, 0);
+	map = mmap(NULL, (size_t)st.st_size,
+		   ro ? PROT_READ : PROT_READ | PROT_WRITE,
+		   private ? MAP_PRIVATE : MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED) {
 		printf("mmap %s\n", strerrorname_np(errno));
 		return 1;
@@ -162,14 +162,15 @@ int main(int argc, char **argv)
 	puts("mapped");
 	while (fgets(line, sizeof(line), stdin)) {
 		unsigned long offset = 0;
-		int byte = 0, n = sscanf(line, "%31s %lu %i", verb, &offset,
-					 &byte);
+		int byte = 0,
+		    n = sscanf(line, "%31s %lu %i", verb, &offset, &byte);
 
 		if (n < 1)
 			continue;
 		if (strcmp(verb, "fill") == 0)
 			touch(map, (size_t)st.st_size, verb, 0, (int)offset);
-		else if (strcmp(verb, "load") == 0 || strcmp(verb, "store") == 0)
+		else if (strcmp(verb, "load") == 0 ||
+			 strcmp(verb, "store") == 0)
 			touch(map, (size_t)st.st_size, verb, offset, byte);
 		else
 			system_call(fd, map, (size_t)st.st_size, verb, offset,

@@ -93,7 +93,7 @@ START_TEST(a_fresh_block_is_zeroed_and_logged_whole)
 
 	txn = txn_begin(fix.journal);
 	ck_assert_int_eq(txn_alloc_block(txn, &addr), 0);
-	memset(device_at(metadata(), addr_offset(addr)), 0x77, BLOCK_BYTES);
+	memset(device_at(metadata(), addr_offset(addr)), 0x77, 512);
 	copy = txn_edit_new(txn, addr, BLOCK_BYTES);
 	ck_assert_uint_eq(copy[0] | copy[BLOCK_BYTES - 1], 0);
 	copy[1] = 9;

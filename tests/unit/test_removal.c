@@ -20,7 +20,7 @@ struct world {
 	struct removal *removal;
 	bool alive_when_told;
 	atomic_int told, revoked, retired, closed;
-	atomic_int mappings;	/* revoke answers -EAGAIN while any is left */
+	atomic_int mappings; /* revoke answers -EAGAIN while any is left */
 	int retire_error;
 	atomic_int visited[DEVICE_FAILED + 1];
 };
@@ -69,10 +69,11 @@ static const struct removal_ops ops = {
 static void setup(void)
 {
 	memset(&world, 0, sizeof(world));
-	ck_assert_int_eq(pgmap_create(&world.pgmap, PAGES, PGMAP_COUNTER, NULL,
-				      NULL), 0);
-	ck_assert_int_eq(removal_create(&world.removal, 0, world.pgmap, &ops,
-					NULL), 0);
+	ck_assert_int_eq(
+		pgmap_create(&world.pgmap, PAGES, PGMAP_COUNTER, NULL, NULL),
+		0);
+	ck_assert_int_eq(
+		removal_create(&world.removal, 0, world.pgmap, &ops, NULL), 0);
 }
 
 static void teardown(void)
@@ -83,8 +84,8 @@ static void teardown(void)
 
 static void wait_for(enum removal_state state)
 {
-	ck_assert_int_eq(removal_wait(world.removal, state,
-				      deadline_in(SOON_MS)), 0);
+	ck_assert_int_eq(
+		removal_wait(world.removal, state, deadline_in(SOON_MS)), 0);
 }
 
 static struct removal_report report(void)
@@ -153,8 +154,9 @@ START_TEST(a_pin_is_waited_for_and_a_deadline_ends_only_the_wait)
 			 0);
 	wait_for(DEVICE_DRAINING);
 	ck_assert_int_eq(pgmap_pin_live(world.pgmap, 8, 0), -ENXIO);
-	ck_assert_int_eq(removal_wait(world.removal, DEVICE_DEAD,
-				      deadline_in(50)), -ETIMEDOUT);
+	ck_assert_int_eq(
+		removal_wait(world.removal, DEVICE_DEAD, deadline_in(50)),
+		-ETIMEDOUT);
 	ck_assert_int_eq(removal_state(world.removal), DEVICE_DRAINING);
 	ck_assert_int_eq(report().references, 1);
 	pgmap_unpin(world.pgmap, 7, 0);
@@ -167,8 +169,9 @@ START_TEST(drain_waits_for_mappings_to_go_by_themselves)
 {
 	atomic_store(&world.mappings, 1);
 	ck_assert_int_eq(removal_start(world.removal, REMOVAL_DRAIN, false), 0);
-	ck_assert_int_eq(removal_wait(world.removal, DEVICE_DRAINING,
-				      deadline_in(100)), -ETIMEDOUT);
+	ck_assert_int_eq(
+		removal_wait(world.removal, DEVICE_DRAINING, deadline_in(100)),
+		-ETIMEDOUT);
 	ck_assert_int_eq(removal_state(world.removal), DEVICE_REVOKING);
 	atomic_store(&world.mappings, 0);
 	wait_for(DEVICE_DEAD);
@@ -235,8 +238,8 @@ START_TEST(cancel_and_release_never_both_win)
 	for (round = 0; round < RACES; round++) {
 		int err;
 
-		ck_assert_int_eq(removal_start(world.removal, REMOVAL_REVOKE,
-					       false), 0);
+		ck_assert_int_eq(
+			removal_start(world.removal, REMOVAL_REVOKE, false), 0);
 		if (round % 2)
 			wait_for(DEVICE_DRAINING);
 		err = removal_cancel(world.removal);
@@ -263,7 +266,8 @@ START_TEST(a_device_that_fails_ends_as_failed)
 	world.retire_error = -EIO;
 	removal_device_failed(world.removal);
 	ck_assert_int_eq(removal_wait(world.removal, DEVICE_FAILED,
-				      deadline_in(SOON_MS)), 0);
+				      deadline_in(SOON_MS)),
+			 0);
 	ck_assert_int_eq(report().error, -EIO);
 	ck_assert_int_eq(pgmap_gate_enter(world.pgmap), -ENXIO);
 }
@@ -296,11 +300,11 @@ int main(void)
 	tcase_add_test(rules,
 		       a_pin_is_waited_for_and_a_deadline_ends_only_the_wait);
 	tcase_add_test(rules, drain_waits_for_mappings_to_go_by_themselves);
-	tcase_add_test(rules, dirty_pages_are_admitted_until_revoking_has_ended);
+	tcase_add_test(rules,
+		       dirty_pages_are_admitted_until_revoking_has_ended);
 	tcase_add_test(rules, continue_needs_something_that_is_stopped);
-	tcase_add_loop_test(rules,
-			    cancel_brings_the_device_back_from_every_state, 0,
-			    3);
+	tcase_add_loop_test(
+		rules, cancel_brings_the_device_back_from_every_state, 0, 3);
 	tcase_add_test(rules, cancel_and_release_never_both_win);
 	tcase_add_test(rules, a_device_that_fails_ends_as_failed);
 	tcase_add_test(rules, states_have_their_words);

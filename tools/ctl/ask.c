@@ -62,8 +62,8 @@ static int ask_socket(const char *path, struct json_object *request,
 		      struct json_object **reply)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	const char *line = json_object_to_json_string_ext(
-		request, JSON_C_TO_STRING_PLAIN);
+	const char *line =
+		json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
 	size_t length;
 	char *text;
 	int err = 0, fd;

@@ -16,12 +16,12 @@ enum { EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_DEADLINE, EXIT_BUSY };
 
 struct options {
 	const char *verb;
-	const char *mount;	/* canonical; NULL: any */
+	const char *mount; /* canonical; NULL: any */
 	char *mount_buffer;
-	struct json_object *request;	/* what is sent */
+	struct json_object *request; /* what is sent */
 	bool json;
-	bool human;		/* sizes with units */
-	char given[32];		/* letters of the verb's own options */
+	bool human;	/* sizes with units */
+	char given[32]; /* letters of the verb's own options */
 };
 
 /* Reads the command line; on an error it has been told. 0 or an exit status. */

@@ -45,9 +45,9 @@ static int list_all(const struct options *options)
 
 		if (some && json_object_array_length(some) > 0)
 			json_object_array_add(
-				mounts, json_object_get(
-						json_object_array_get_idx(some,
-									  0)));
+				mounts,
+				json_object_get(
+					json_object_array_get_idx(some, 0)));
 	}
 	json_object_object_add(all, "version", json_object_new_int(1));
 	json_object_object_add(all, "mounts", mounts);
@@ -71,7 +71,8 @@ static int ask_one(const struct options *options)
 		return EXIT_FAILED;
 	}
 	if (err) {
-		fprintf(stderr, "udaxctl: %s: %s: the daemon does not answer: %s\n",
+		fprintf(stderr,
+			"udaxctl: %s: %s: the daemon does not answer: %s\n",
 			options->verb, options->mount, strerror(-err));
 		return EXIT_FAILED;
 	}

@@ -11,13 +11,19 @@
 
 #define TIMEOUT_MAX_S (INT64_MAX / 1000000)
 
-enum { NEEDS_MOUNT = 1, MAY_MOUNT = 2, NEEDS_DEVICE = 4, MAY_DEVICE = 8,
-       NEEDS_PATH = 16, MAY_PATH = 32 };
+enum {
+	NEEDS_MOUNT = 1,
+	MAY_MOUNT = 2,
+	NEEDS_DEVICE = 4,
+	MAY_DEVICE = 8,
+	NEEDS_PATH = 16,
+	MAY_PATH = 32
+};
 
 static const struct {
 	const char *name;
 	unsigned operands;
-	const char *options;	/* letters of long_options, beside j and u */
+	const char *options; /* letters of long_options, beside j and u */
 } verbs[] = {
 	{ "list", MAY_MOUNT, "" },
 	{ "list-devices", NEEDS_MOUNT, "" },
@@ -50,16 +56,20 @@ void usage(void)
 {
 	fputs("usage: udaxctl list [MOUNT]\n"
 	      "       udaxctl list-devices MOUNT\n"
-	      "       udaxctl remove-device MOUNT DEV [--mode=drain|revoke|kill]\n"
-	      "               [--timeout=SEC] [--step] [--no-wait] [--dry-run]\n"
+	      "       udaxctl remove-device MOUNT DEV "
+	      "[--mode=drain|revoke|kill]\n"
+	      "               [--timeout=SEC] [--step] [--no-wait] "
+	      "[--dry-run]\n"
 	      "       udaxctl cancel-remove MOUNT DEV\n"
 	      "       udaxctl continue MOUNT DEV\n"
-	      "       udaxctl wait-device MOUNT DEV --state=STATE [--timeout=SEC]\n"
+	      "       udaxctl wait-device MOUNT DEV --state=STATE "
+	      "[--timeout=SEC]\n"
 	      "       udaxctl list-holders MOUNT [DEV]\n"
 	      "       udaxctl list-entries MOUNT [PATH]\n"
 	      "       udaxctl filemap PATH\n"
 	      "       udaxctl verify MOUNT\n"
-	      "Every verb takes --json and -u/--human. DEV is a path, an index or a UUID.\n",
+	      "Every verb takes --json and -u/--human. DEV is a path, an index "
+	      "or a UUID.\n",
 	      stderr);
 }
 
@@ -93,8 +103,9 @@ static int add_timeout(struct options *options, const char *text)
 	if (end == text || *end || errno || !(seconds >= 0) ||
 	    seconds > (double)TIMEOUT_MAX_S)
 		return wrong("--timeout: not a number of seconds: %s", text);
-	json_object_object_add(options->request, "timeout_ms",
-			       json_object_new_int64((int64_t)(seconds * 1000)));
+	json_object_object_add(
+		options->request, "timeout_ms",
+		json_object_new_int64((int64_t)(seconds * 1000)));
 	return 0;
 }
 
@@ -154,51 +165,61 @@ static int take_option(struct options *options, int letter)
 	}
 }
 
-/* The mount as the mount table spells it, its own root never looked at: only
- * the directory above it is resolved. */
-static int canonical_mount(struct options *options, const char *text)
+/* "." and ".." name a directory that only resolving tells. */
+static bool ends_in_dots(const char *path)
 {
-	char *copy = strdup(text), *slash;
-	char *above = NULL;
-	size_t length;
-	int status = 0;
+	const char *last = strrchr(path, '/');
 
-	if (!copy)
-		return wrong("%s", strerror(ENOMEM));
-	length = strlen(copy);
-	while (length > 1 && copy[length - 1] == '/')
-		copy[--length] = '\0';
-	slash = strrchr(copy, '/');
-	if (!strcmp(copy, ".") || !strcmp(copy, "..") ||
-	    (slash && (!strcmp(slash, "/.") || !strcmp(slash, "/..")))) {
-		options->mount_buffer = realpath(copy, NULL);
-	} else {
-		if (slash)
-			*slash = '\0';
-		above = realpath(slash ? (slash == copy ? "/" : copy) : ".",
-				 NULL);
-		options->mount_buffer = malloc(PATH_MAX);
-		if (above && options->mount_buffer)
-			snprintf(options->mount_buffer, PATH_MAX, "%s/%s",
-				 strcmp(above, "/") ? above : "",
-				 slash ? slash + 1 : copy);
-		if (!above)
-			status = wrong("%s: no such directory", text);
-	}
-	if (!status && !options->mount_buffer)
-		status = wrong("%s: cannot be resolved", text);
-	options->mount = options->mount_buffer;
-	free(above);
-	free(copy);
-	return status;
+	last = last ? last + 1 : path;
+	return strcmp(last, ".") == 0 || strcmp(last, "..") == 0;
 }
 
-static void add_device(struct options *options, const char *text)
+/* above + "/" + last, malloc'ed; above is resolved, last never looked at. */
+static char *resolve_above(char *path)
+{
+	char *slash = strrchr(path, '/');
+	const char *last = slash ? slash + 1 : path;
+	char *above, *whole = NULL;
+
+	if (slash && slash != path)
+		*slash = '\0';
+	above = realpath(!slash ? "." : slash == path ? "/" : path, NULL);
+	if (above && asprintf(&whole, "%s/%s", strcmp(above, "/") ? above : "",
+			      last) < 0)
+		whole = NULL;
+	free(above);
+	return whole;
+}
+
+/* The mount as the mount table spells it; its own root is not looked at, for
+ * a mount that is going may not answer. */
+static int canonical_mount(struct options *options, const char *text)
+{
+	char *copy = strdup(text);
+	size_t length = strlen(text);
+
+	while (copy && length > 1 && copy[length - 1] == '/')
+		copy[--length] = '\0';
+	if (copy)
+		options->mount_buffer = ends_in_dots(copy) || !strcmp(copy, "/")
+						? realpath(copy, NULL)
+						: resolve_above(copy);
+	free(copy);
+	options->mount = options->mount_buffer;
+	if (options->mount)
+		return 0;
+	fprintf(stderr, "udaxctl: %s: %s: no such directory\n", options->verb,
+		text);
+	return EXIT_FAILED;
+}
+
+static int add_device(struct options *options, const char *text)
 {
 	char *real = strchr(text, '/') ? realpath(text, NULL) : NULL;
 
 	add_string(options, "device", real ? real : text);
 	free(real);
+	return 0;
 }
 
 static int add_path(struct options *options, const char *path)
@@ -209,8 +230,8 @@ static int add_path(struct options *options, const char *path)
 
 	if (err) {
 		fprintf(stderr, "udaxctl: %s: %s: %s\n", options->verb, path,
-			err == -ENOTSUP ? "not on a udaxfs mount" :
-					  strerror(-err));
+			err == -ENOTSUP ? "not on a udaxfs mount"
+					: strerror(-err));
 		return EXIT_FAILED;
 	}
 	json_object_object_add(options->request, "inode",
@@ -222,38 +243,41 @@ static int add_path(struct options *options, const char *path)
 	return options->mount ? 0 : EXIT_FAILED;
 }
 
+/* The operands a verb may take, in their order on the command line. */
+static const struct operand {
+	unsigned needed, allowed;
+	const char *name;
+	int (*take)(struct options *options, const char *word);
+} operand_kinds[] = {
+	{ NEEDS_MOUNT, NEEDS_MOUNT | MAY_MOUNT, "MOUNT", canonical_mount },
+	{ NEEDS_DEVICE, NEEDS_DEVICE | MAY_DEVICE, "DEV", add_device },
+	{ NEEDS_PATH, NEEDS_PATH | MAY_PATH, "PATH", add_path },
+};
+
 static int take_operands(struct options *options, unsigned operands, int count,
 			 char **words)
 {
-	int status = 0;
+	unsigned i;
+	int status;
 
-	if (operands & (NEEDS_MOUNT | MAY_MOUNT)) {
-		if (count == 0 && (operands & NEEDS_MOUNT))
-			return wrong("%s: which MOUNT?", options->verb);
-		if (count > 0) {
-			status = canonical_mount(options, words[0]);
-			count--, words++;
+	for (i = 0; i < sizeof(operand_kinds) / sizeof(operand_kinds[0]); i++) {
+		const struct operand *kind = &operand_kinds[i];
+
+		if (!(operands & kind->allowed))
+			continue;
+		if (count == 0 && (operands & kind->needed)) {
+			fprintf(stderr, "udaxctl: %s: which %s?\n",
+				options->verb, kind->name);
+			return EXIT_USAGE;
 		}
+		if (count == 0)
+			break;
+		status = kind->take(options, words[0]);
+		if (status)
+			return status;
+		count--, words++;
 	}
-	if (!status && (operands & (NEEDS_DEVICE | MAY_DEVICE))) {
-		if (count == 0 && (operands & NEEDS_DEVICE))
-			return wrong("%s: which DEV?", options->verb);
-		if (count > 0) {
-			add_device(options, words[0]);
-			count--, words++;
-		}
-	}
-	if (!status && (operands & (NEEDS_PATH | MAY_PATH))) {
-		if (count == 0 && (operands & NEEDS_PATH))
-			return wrong("%s: which PATH?", options->verb);
-		if (count > 0) {
-			status = add_path(options, words[0]);
-			count--, words++;
-		}
-	}
-	if (!status && count > 0)
-		return wrong("one operand too many: %s", words[0]);
-	return status;
+	return count > 0 ? wrong("one operand too many: %s", words[0]) : 0;
 }
 
 int options_read(struct options *options, int argc, char **argv)
@@ -286,8 +310,8 @@ int options_read(struct options *options, int argc, char **argv)
 	add_string(options, "verb", options->verb);
 	json_object_object_add(options->request, "version",
 			       json_object_new_int(1));
-	status = take_operands(options, verbs[verb].operands,
-			       argc - optind - 1, argv + optind + 1);
+	status = take_operands(options, verbs[verb].operands, argc - optind - 1,
+			       argv + optind + 1);
 	if (!status && strcmp(options->verb, "wait-device") == 0 &&
 	    !json_object_object_get_ex(options->request, "state", NULL))
 		return wrong("%s: --state=STATE is needed", options->verb);

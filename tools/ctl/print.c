@@ -45,39 +45,54 @@ static void write_cell(char *cell, struct json_object *row,
 		snprintf(cell, CELL_BYTES, "%s", json_object_get_string(value));
 }
 
+/* One row, each cell as wide as its column; NULL row: the headings. */
+static void print_row(struct json_object *row, const struct column *columns,
+		      const size_t *width, bool human)
+{
+	char cell[CELL_BYTES];
+	unsigned c;
+
+	for (c = 0; columns[c].heading; c++) {
+		int room = (int)width[c];
+
+		if (row)
+			write_cell(cell, row, &columns[c], human);
+		else
+			snprintf(cell, sizeof(cell), "%s", columns[c].heading);
+		printf("%*s%s", columns[c].kind == TEXT ? -room : room, cell,
+		       columns[c + 1].heading ? "  " : "\n");
+	}
+}
+
+static void measure_row(struct json_object *row, const struct column *columns,
+			size_t *width, bool human)
+{
+	char cell[CELL_BYTES];
+	unsigned c;
+
+	for (c = 0; columns[c].heading; c++) {
+		write_cell(cell, row, &columns[c], human);
+		if (strlen(cell) > width[c])
+			width[c] = strlen(cell);
+	}
+}
+
 static void print_table(struct json_object *rows, const struct column *columns,
 			bool human)
 {
-	size_t width[COLUMNS_MAX] = { 0 };
 	size_t count = json_object_array_length(rows), i;
-	char cell[CELL_BYTES];
-	unsigned c, pass;
+	size_t width[COLUMNS_MAX] = { 0 };
+	unsigned c;
 
 	for (c = 0; columns[c].heading; c++)
 		width[c] = strlen(columns[c].heading);
-	/* First how wide, then print. */
-	for (pass = 0; pass < 2; pass++) {
-		for (c = 0; pass && columns[c].heading; c++)
-			printf(columns[c].kind == TEXT ? "%-*s%s" : "%*s%s",
-			       (int)width[c], columns[c].heading,
-			       columns[c + 1].heading ? "  " : "\n");
-		for (i = 0; i < count; i++) {
-			struct json_object *row =
-				json_object_array_get_idx(rows, i);
-
-			for (c = 0; columns[c].heading; c++) {
-				write_cell(cell, row, &columns[c], human);
-				if (!pass && strlen(cell) > width[c])
-					width[c] = strlen(cell);
-				if (pass)
-					printf(columns[c].kind == TEXT ?
-						       "%-*s%s" : "%*s%s",
-					       (int)width[c], cell,
-					       columns[c + 1].heading ? "  " :
-									"\n");
-			}
-		}
-	}
+	for (i = 0; i < count; i++)
+		measure_row(json_object_array_get_idx(rows, i), columns, width,
+			    human);
+	print_row(NULL, columns, width, human);
+	for (i = 0; i < count; i++)
+		print_row(json_object_array_get_idx(rows, i), columns, width,
+			  human);
 }
 
 static struct json_object *array_of(struct json_object *answer, const char *key)
@@ -89,10 +104,14 @@ static struct json_object *array_of(struct json_object *answer, const char *key)
 }
 
 static const struct column mount_columns[] = {
-	{ "MOUNT", "mount", TEXT },	  { "PID", "pid", NUMBER },
-	{ "DAX", "dax", TEXT },		  { "DEVICES", "devices", NUMBER },
-	{ "PGMAP", "pgmap", TEXT },	  { "READ-ONLY", "read_only", TEXT },
-	{ "SHUT-DOWN", "shut_down", TEXT }, { NULL, NULL, TEXT },
+	{ "MOUNT", "mount", TEXT },
+	{ "PID", "pid", NUMBER },
+	{ "DAX", "dax", TEXT },
+	{ "DEVICES", "devices", NUMBER },
+	{ "PGMAP", "pgmap", TEXT },
+	{ "READ-ONLY", "read_only", TEXT },
+	{ "SHUT-DOWN", "shut_down", TEXT },
+	{ NULL, NULL, TEXT },
 };
 
 static const struct column device_columns[] = {
@@ -120,15 +139,19 @@ static const struct column holder_columns[] = {
 };
 
 static const struct column entry_columns[] = {
-	{ "OFFSET", "offset", SIZE },	{ "LENGTH", "length", SIZE },
-	{ "KIND", "kind", TEXT },	{ "DEVICE", "device", NUMBER },
+	{ "OFFSET", "offset", SIZE },
+	{ "LENGTH", "length", SIZE },
+	{ "KIND", "kind", TEXT },
+	{ "DEVICE", "device", NUMBER },
 	{ "DEVICE-OFFSET", "device_offset", SIZE },
-	{ "DIRTY", "dirty", TEXT },	{ "MAPPED", "mapped", NUMBER },
+	{ "DIRTY", "dirty", TEXT },
+	{ "MAPPED", "mapped", NUMBER },
 	{ NULL, NULL, TEXT },
 };
 
 static const struct column extent_columns[] = {
-	{ "OFFSET", "offset", SIZE },	{ "LENGTH", "length", SIZE },
+	{ "OFFSET", "offset", SIZE },
+	{ "LENGTH", "length", SIZE },
 	{ "DEVICE", "device", NUMBER },
 	{ "DEVICE-OFFSET", "device_offset", SIZE },
 	{ "UNWRITTEN", "unwritten", TEXT },
