@@ -62,15 +62,17 @@ struct tree {
 				   adds it to inode.blocks */
 };
 
+struct tree_step {
+	uint64_t addr;	/* ADDR_NONE: the root */
+	const node_media *node;
+	unsigned slot;
+};
+
 /* Where a scan stands, at[0] being the root; invalid after any change to the tree. */
 struct tree_cursor {
 	const struct tree *tree;
 	unsigned depth;
-	struct {
-		uint64_t addr;	/* ADDR_NONE: the root */
-		const node_media *node;
-		unsigned slot;
-	} at[NODE_LEVELS_MAX];
+	struct tree_step at[NODE_LEVELS_MAX];
 	uint64_t key;
 	const void *value;
 	unsigned length_bytes;
