@@ -101,9 +101,12 @@ static int place(struct fs *fs, struct device **device, const struct why *why)
 	}
 	member = &fs->devices[sb.device_index];
 	member->sb = sb;
-	member->path = strdup((*device)->path);
+	/* Absolute: the daemon leaves its directory. */
+	member->path = realpath((*device)->path, NULL);
 	if (!member->path)
-		return -ENOMEM;
+		return -errno;
+	member->granularity_name =
+		device_granularity_name((*device)->granularity);
 	fs->members.device[sb.device_index] = *device;
 	if (fs->members.count <= sb.device_index)
 		fs->members.count = sb.device_index + 1u;
