@@ -7,6 +7,8 @@
 #   ok "sentence" command...      passes when the command succeeds
 #   not_ok "sentence" command...  passes when it fails
 #   is "sentence" got expected
+#   like "sentence" text pattern  the text has a line that matches
+#   status "sentence" N command...  exit status N; $out and $err are what it said
 #   udax_mkfs NAME...             devices $work/NAME, 64M each (UDAX_SIZE)
 #   udax_mount [-o OPT] NAME...   mounted on $mnt, daemon's pid in $daemon
 #   udax_umount                   and wait for the daemon to end
@@ -19,6 +21,7 @@ build=$(pwd)
 PATH=$build:$build/tests/lib:$PATH
 
 checks=0 planned=0 failures=0
+out='' err=''
 work=$(mktemp -d "${TMPDIR:-/tmp}/udaxfs-test.XXXXXX")
 mnt=$work/mnt
 mkdir "$mnt"
@@ -60,12 +63,19 @@ is() {
 	report "$rc" "$1" || diag "got:      $2" "expected: $3"
 }
 
+like() {
+	local rc=0
+	printf '%s\n' "$2" | grep -Eq -- "$3" || rc=1
+	report "$rc" "$1" || diag "got:      $2" "expected: $3"
+}
+
 # status NAME EXPECTED COMMAND...: the exit status itself.
 status() {
-	local name=$1 expected=$2 out rc=0
+	local name=$1 expected=$2 rc=0
 	shift 2
-	out=$("$@" 2>&1) || rc=$?
-	is "$name" "$rc" "$expected" || diag "$*" "$out"
+	timeout 120 "$@" >"$work/.out" 2>"$work/.err" || rc=$?
+	out=$(<"$work/.out") err=$(<"$work/.err")
+	is "$name" "$rc" "$expected" || diag "$*" "$out" "$err"
 }
 
 # json FILE-OR-TEXT EXPRESSION: one value, by Python on the object `j`.
