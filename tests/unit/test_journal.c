@@ -362,282 +362,6 @@ START_TEST(a_commit_costs_one_fence_and_with_a_checkpoint_three)
 }
 END_TEST
 
-/* ---------------------------------------------------------------- replay */
-
-START_TEST(replay_brings_back_what_home_has_lost)
-{
-	unsigned int i;
-
-	for (i = 0; i < 10; i++)
-		ck_assert_int_eq(journal_fixture_fill(&fix, i, 0x30 + i), 0);
-	memset(journal_fixture_home(&fix, 0), 0, HOMES * HOME_BYTES);
-	journal_fixture_crash(&fix, &report);
-	ck_assert_uint_eq(report.records, 10);
-	for (i = 0; i < 10; i++)
-		ck_assert_uint_eq(journal_fixture_home(&fix, i)[511], 0x30 + i);
-	/* The fresh anchor is past all of them. */
-	ck_assert_uint_eq(journal_next_sequence(fix.journal),
-			  report.next_sequence);
-	journal_fixture_crash(&fix, &report);
-	ck_assert_uint_eq(report.records, 0);
-}
-END_TEST
-
-START_TEST(replaying_twice_is_replaying_once)
-{
-	struct journal_replay_report again;
-	unsigned char *image = malloc(FIXTURE_BYTES);
-	unsigned int i;
-
-	for (i = 0; i < 500; i++)
-		ck_assert_int_eq(journal_fixture_fill(&fix, i % HOMES, i + 1),
-				 0);
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report), 0);
-	memcpy(image, metadata()->base, FIXTURE_BYTES);
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &again), 0);
-	ck_assert_mem_eq(image, metadata()->base, FIXTURE_BYTES);
-	ck_assert_mem_eq(&report, &again, sizeof(report));
-	free(image);
-}
-END_TEST
-
-START_TEST(after_a_checkpoint_there_is_nothing_to_replay)
-{
-	ck_assert_int_eq(journal_fixture_fill(&fix, 1, 1), 0);
-	ck_assert_int_eq(journal_checkpoint(fix.journal), 0);
-	ck_assert_int_eq(journal_checkpoint(fix.journal), 0);
-	journal_fixture_crash(&fix, &report);
-	ck_assert_uint_eq(report.records, 0);
-}
-END_TEST
-
-START_TEST(records_of_another_lineage_or_generation_do_not_count)
-{
-	uint8_t lineage[16] = "another lineage";
-
-	ck_assert_int_eq(journal_fixture_fill(&fix, 1, 1), 0);
-	fix.sb.generation++;
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report), 0);
-	ck_assert_uint_eq(report.records, 0);
-
-	ck_assert_int_eq(
-		journal_set_lineage(fix.journal, fix.sb.generation, lineage),
-		0);
-	ck_assert_int_eq(journal_fixture_fill(&fix, 1, 2), 0);
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report), 0);
-	ck_assert_uint_eq(report.records, 0);
-	memcpy(fix.sb.lineage, lineage, sizeof(lineage));
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report), 0);
-	ck_assert_uint_eq(report.records, 1);
-}
-END_TEST
-
-START_TEST(an_anchor_that_is_damaged_is_stood_in_for_by_the_other)
-{
-	unsigned char *anchors = device_at(metadata(),
-					   fix.sb.journal_start * BLOCK_BYTES);
-	unsigned int damaged;
-	unsigned int i;
-
-	for (damaged = 0; damaged < 2; damaged++) {
-		for (i = 0; i < 900; i++) /* checkpoints on the way */
-			ck_assert_int_eq(
-				journal_fixture_fill(&fix, i % HOMES, random()),
-				0);
-		ck_assert_int_eq(journal_fixture_fill(&fix, 5, 0x51), 0);
-		anchors[damaged * ANCHOR_SECOND_OFFSET + 9] ^= 4;
-		memset(journal_fixture_home(&fix, 5), 0, HOME_BYTES);
-		journal_fixture_crash(&fix, &report);
-		ck_assert_uint_gt(report.records, 0);
-		ck_assert_uint_eq(journal_fixture_home(&fix, 5)[0], 0x51);
-	}
-	anchors[9] ^= 4;
-	anchors[ANCHOR_SECOND_OFFSET + 9] ^= 4;
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report),
-			 -EUCLEAN);
-}
-END_TEST
-
-START_TEST(homes_on_another_member_are_replayed_or_missed)
-{
-	struct device *second = fixture_create_and_open("second");
-	uint64_t addr = addr_make(1, 5 * BLOCK_BYTES);
-	uint64_t fences;
-	struct txn *txn;
-
-	journal_close(fix.journal);
-	fix.members.device[1] = second;
-	fix.members.count = 2;
-	fix.sb.roll[1] = fix.sb.roll[0];
-	ck_assert_int_eq(journal_open(&fix.journal, &fix.members, &fix.sb, 1,
-				      fix.allocs),
-			 0);
-	txn = txn_begin(fix.journal);
-	memset(txn_edit(txn, addr, BLOCK_BYTES), 3, BLOCK_BYTES);
-	ck_assert_int_eq(txn_commit(txn), 0);
-	memset(device_at(second, 5 * BLOCK_BYTES), 0, BLOCK_BYTES);
-
-	fix.members.device[1] = NULL;
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report),
-			 -ENODEV);
-	fix.members.device[1] = second;
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report), 0);
-	ck_assert_uint_eq(
-		*(unsigned char *)device_at(second, 6 * BLOCK_BYTES - 1), 3);
-	fences = device_fences();
-	ck_assert_int_eq(journal_checkpoint(fix.journal), 0);
-	ck_assert_uint_le(device_fences() - fences, 4);
-}
-END_TEST
-
-START_TEST(a_read_only_device_is_replayed_in_a_private_copy_alone)
-{
-	struct device_options read_only = { .read_only = true };
-	struct device_options private_copy = { .private_copy = true };
-
-	ck_assert_int_eq(journal_fixture_fill(&fix, 5, 0x51), 0);
-	memset(journal_fixture_home(&fix, 5), 0, HOME_BYTES);
-	journal_close(fix.journal);
-	fix.journal = NULL;
-	device_close(fix.members.device[0]);
-
-	fix.members.device[0] = fixture_open("metadata", read_only);
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report),
-			 -EROFS);
-	ck_assert_int_eq(journal_open(&fix.journal, &fix.members, &fix.sb, 1,
-				      fix.allocs),
-			 -EROFS);
-	device_close(fix.members.device[0]);
-
-	fix.members.device[0] = fixture_open("metadata", private_copy);
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report), 0);
-	ck_assert_uint_eq(journal_fixture_home(&fix, 5)[0], 0x51);
-	device_close(fix.members.device[0]);
-
-	fix.members.device[0] = fixture_open("metadata", read_only);
-	ck_assert_uint_eq(journal_fixture_home(&fix, 5)[0], 0);
-}
-END_TEST
-
-/* --------------------------------------------------------- hostile media */
-
-/* A sealed record of one item where the next one is expected. */
-static void plant(uint64_t addr, uint32_t length_bytes)
-{
-	static _Alignas(64) unsigned char buffer[BLOCK_BYTES];
-	record_media *record = (void *)buffer;
-	record_item_media *item = (void *)(record + 1);
-
-	memset(buffer, 0, sizeof(buffer));
-	record->kind = RECORD_CHANGES;
-	record->items = 1;
-	record->length_bytes = 64 * (1 + (16 + length_bytes + 7) / 64 + 1);
-	if ((record->length_bytes - 64 - 16 - (length_bytes + 7) / 8 * 8) >= 64)
-		record->length_bytes -= 64;
-	record->sequence = journal_next_sequence(fix.journal);
-	record->generation = fix.sb.generation;
-	memcpy(record->lineage, fix.sb.lineage, 16);
-	item->addr = addr;
-	item->length_bytes = length_bytes;
-	memset(item + 1, 0xcc, length_bytes);
-	record_seal(record);
-	memcpy(journal_fixture_ring(&fix), buffer, record->length_bytes);
-}
-
-START_TEST(a_planted_record_is_replayed_if_it_is_decent)
-{
-	plant(journal_fixture_addr(&fix, 1), 24);
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report), 0);
-	ck_assert_uint_eq(report.records, 1);
-	ck_assert_uint_eq(journal_fixture_home(&fix, 1)[23], 0xcc);
-	ck_assert_uint_eq(journal_fixture_home(&fix, 1)[24], 0);
-}
-END_TEST
-
-START_TEST(hostile_items_are_refused_and_nothing_is_stored)
-{
-	const struct {
-		uint64_t addr;
-		int error;
-	} hostile[] = {
-		{ addr_make(0, 0), -EUCLEAN },
-		{ addr_make(0, BLOCK_BYTES - 8), -EUCLEAN },
-		{ addr_make(0, FIXTURE_BYTES - BLOCK_BYTES), -EUCLEAN },
-		{ addr_make(0, FIXTURE_BYTES - BLOCK_BYTES - 8), -EUCLEAN },
-		{ addr_make(0, FIXTURE_BYTES - 8), -EUCLEAN },
-		{ addr_make(0, FIXTURE_BYTES), -EUCLEAN },
-		{ addr_make(0, FIXTURE_BYTES * 4), -EUCLEAN },
-		{ addr_make(0, ADDR_OFFSET_MASK - 63), -EUCLEAN },
-		{ addr_make(0, fix.sb.journal_start * BLOCK_BYTES), -EUCLEAN },
-		{ addr_make(0, fix.sb.journal_start * BLOCK_BYTES - 8),
-		  -EUCLEAN },
-		{ addr_make(0, fix.homes_addr - 8), -EUCLEAN },
-		{ addr_make(1, fix.homes_addr), -EUCLEAN },
-		{ addr_make(2, fix.homes_addr), -ENODEV },
-	};
-	unsigned char *image = malloc(FIXTURE_BYTES);
-	unsigned int i;
-
-	fix.sb.roll[2] = fix.sb.roll[0]; /* listed, and not there */
-	for (i = 0; i < sizeof(hostile) / sizeof(*hostile); i++) {
-		plant(hostile[i].addr, 16);
-		memcpy(image, metadata()->base, FIXTURE_BYTES);
-		ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report),
-				 hostile[i].error);
-		ck_assert_mem_eq(image, metadata()->base, FIXTURE_BYTES);
-	}
-	free(image);
-}
-END_TEST
-
-START_TEST(a_good_record_before_a_hostile_one_is_not_stored_either)
-{
-	record_media *second;
-
-	plant(journal_fixture_addr(&fix, 1), 24);
-	second = (void *)(journal_fixture_ring(&fix) + 128);
-	memcpy(second, journal_fixture_ring(&fix), 128);
-	second->sequence++;
-	((record_item_media *)(second + 1))->addr = 0;
-	record_seal(second);
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report),
-			 -EUCLEAN);
-	ck_assert_uint_eq(journal_fixture_home(&fix, 1)[0], 0);
-}
-END_TEST
-
-START_TEST(superblocks_that_leave_no_room_for_the_area_are_refused)
-{
-	superblock_media good = fix.sb;
-	struct journal *none;
-
-	fix.sb.journal_blocks = UINT64_MAX;
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report),
-			 -EUCLEAN);
-	fix.sb.journal_blocks = 1;
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report),
-			 -EUCLEAN);
-	fix.sb = good;
-	fix.sb.journal_start = UINT64_MAX - 1;
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report),
-			 -EUCLEAN);
-	fix.sb = good;
-	fix.sb.size_blocks *= 2;
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report),
-			 -EUCLEAN);
-	fix.sb = good;
-	fix.sb.journal_blocks--;
-	ck_assert_int_eq(
-		journal_open(&none, &fix.members, &fix.sb, 1, fix.allocs),
-		-EUCLEAN);
-	fix.sb = good;
-	fix.sb.metadata_device = 3;
-	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report),
-			 -ENODEV);
-	fix.sb = good;
-}
-END_TEST
-
 /* --------------------------------------------------------- stop and loss */
 
 START_TEST(a_stopped_journal_refuses_commits_and_can_be_checkpointed)
@@ -796,46 +520,35 @@ static TCase *transactions(void)
 	tcase_add_test(tests, a_record_that_is_too_long_is_refused_whole);
 	tcase_add_test(tests,
 		       an_edit_where_nothing_may_be_stored_spoils_the_commit);
+	return tests;
+}
+
+static TCase *block_rules(void)
+{
+	TCase *tests = tcase_create("blocks");
+
 	tcase_add_test(tests,
 		       freed_data_is_allocatable_when_the_commit_returns);
 	tcase_add_test(tests, freed_metadata_waits_for_the_checkpoint);
 	tcase_add_test(tests, no_space_waits_no_longer_than_a_checkpoint);
 	tcase_add_test(tests, frees_without_a_record_keep_to_the_same_rule);
 	tcase_add_test(tests, too_many_waiting_frees_force_a_checkpoint);
+	return tests;
+}
+
+static TCase *costs(void)
+{
+	TCase *tests = tcase_create("fences");
+
 	tcase_add_test(tests,
 		       a_commit_costs_one_fence_and_with_a_checkpoint_three);
-	tcase_add_test(tests,
-		       two_threads_commit_and_replay_makes_the_same_homes);
 	return tests;
 }
 
-static TCase *replays(void)
+static TCase *losses(void)
 {
-	TCase *tests = tcase_create("replay");
+	TCase *tests = tcase_create("stop and loss");
 
-	tcase_add_test(tests, replay_brings_back_what_home_has_lost);
-	tcase_add_test(tests, replaying_twice_is_replaying_once);
-	tcase_add_test(tests, after_a_checkpoint_there_is_nothing_to_replay);
-	tcase_add_test(tests,
-		       records_of_another_lineage_or_generation_do_not_count);
-	tcase_add_test(tests,
-		       an_anchor_that_is_damaged_is_stood_in_for_by_the_other);
-	tcase_add_test(tests, homes_on_another_member_are_replayed_or_missed);
-	tcase_add_test(tests,
-		       a_read_only_device_is_replayed_in_a_private_copy_alone);
-	return tests;
-}
-
-static TCase *damage(void)
-{
-	TCase *tests = tcase_create("damage and loss");
-
-	tcase_add_test(tests, a_planted_record_is_replayed_if_it_is_decent);
-	tcase_add_test(tests, hostile_items_are_refused_and_nothing_is_stored);
-	tcase_add_test(tests,
-		       a_good_record_before_a_hostile_one_is_not_stored_either);
-	tcase_add_test(tests,
-		       superblocks_that_leave_no_room_for_the_area_are_refused);
 	tcase_add_test(
 		tests,
 		a_stopped_journal_refuses_commits_and_can_be_checkpointed);
@@ -846,15 +559,25 @@ static TCase *damage(void)
 	return tests;
 }
 
+static TCase *thread_rules(void)
+{
+	TCase *tests = tcase_create("threads");
+
+	tcase_add_test(tests,
+		       two_threads_commit_and_replay_makes_the_same_homes);
+	return tests;
+}
+
 int main(void)
 {
-	TCase *cases[] = { transactions(), replays(), damage() };
+	TCase *cases[] = { transactions(), block_rules(), costs(), losses(),
+			   thread_rules() };
 	Suite *suite = suite_create("journal");
 	SRunner *runner = srunner_create(suite);
 	unsigned int i;
 	int failed;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		tcase_add_checked_fixture(cases[i], setup, teardown);
 		tcase_set_timeout(cases[i], 60);
 		suite_add_tcase(suite, cases[i]);
