@@ -217,8 +217,7 @@ static int create(struct fs *fs, struct inode *dir, const struct name *name,
 	pthread_rwlock_unlock(&dir->lock);
 	if (err)
 		inode_unborn(fs, inode);
-	else
-		*out = inode;
+	*out = inode;
 	return err;
 }
 

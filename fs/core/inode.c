@@ -248,6 +248,7 @@ uint64_t inodes_free(struct fs *fs)
 {
 	struct inode_table *table = fs->inodes;
 
-	return atomic_load(&table->chunk_count) * INODE_CHUNK -
+	/* ino 0 aside: its slot is never used */
+	return atomic_load(&table->chunk_count) * INODE_CHUNK - 1 -
 	       inodes_used(fs);
 }

@@ -18,7 +18,8 @@
 
 static uint64_t slots_total(const struct inode_table *table)
 {
-	return atomic_load(&table->chunk_count) * INODE_CHUNK;
+	/* but ino 0: its slot is never used */
+	return atomic_load(&table->chunk_count) * INODE_CHUNK - 1;
 }
 
 /* Free slots in chunks that nobody has looked at yet. */

@@ -223,7 +223,6 @@ void session_unmount(struct session *session)
 
 void session_destroy(struct session *session)
 {
-	session_unmount(session);
 	fuse_session_destroy(session->fuse);
 	close(session->finished);
 	free(session);

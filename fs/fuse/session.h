@@ -66,8 +66,10 @@ int session_finished_fd(const struct session *session);
 /* Any thread but a serving one. Requests under way are finished first. */
 void session_stop(struct session *session);
 void session_join(struct session *session);
-/* Take the mount away if it is still there; users get ENOTCONN. */
+/* Take the mount away unless the connection has ended. libfuse goes by the
+ * mount's path: not for when something else may be mounted there by now. */
 void session_unmount(struct session *session);
+/* The connection ends; whoever still uses the mount gets ENOTCONN. */
 void session_destroy(struct session *session);
 
 /* Of wanted: what the kernel has and has been told. */

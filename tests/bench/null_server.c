@@ -209,6 +209,7 @@ static int serve(struct fuse_args *args, const char *mountpoint)
 	    read(session_finished_fd(session), &count, sizeof(count)) < 0)
 		err = -errno;
 	session_join(session);
+	session_unmount(session);
 	session_destroy(session);
 	return err;
 }

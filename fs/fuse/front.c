@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fuse/front.h"
+#include "core/request.h"
+#include "fuse/op.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_BACKGROUND 64 /* readahead and writeback under way, for all */
+
+/*
+ * A write by somebody without CAP_FSETID takes suid and sgid away here, and
+ * the kernel does not hear of it. It must not run such a file by the mode it
+ * remembers, so that it asks each time. (It asks for capabilities at every
+ * execve anyway.)
+ */
+double front_attr_timeout(const struct stat *attr)
+{
+	if (S_ISREG(attr->st_mode) && (attr->st_mode & (S_ISUID | S_ISGID)))
+		return 0;
+	return FRONT_TIMEOUT_S;
+}
+
+static void want(struct fuse_conn_info *conn, unsigned int capability)
+{
+	conn->want |= conn->capable & capability;
+}
+
+/*
+ * Not wanted: splice (slower, reference is a copy anyway), the writeback cache
+ * (durable when answered), data dropped because a timestamp moved (nobody else
+ * changes it), KILLPRIV in its first form (SESSION_KILLPRIV_V2 is asked for).
+ */
+static void op_init(void *owner, struct fuse_conn_info *conn)
+{
+	conn->want &= ~(
+		unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+			      FUSE_CAP_SPLICE_MOVE | FUSE_CAP_WRITEBACK_CACHE |
+			      FUSE_CAP_AUTO_INVAL_DATA |
+			      FUSE_CAP_HANDLE_KILLPRIV);
+	want(conn, FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
+			   FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS |
+			   FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+			   FUSE_CAP_IOCTL_DIR | FUSE_CAP_CACHE_SYMLINKS);
+	conn->max_write = SESSION_IO_BYTES;
+	conn->max_background = MAX_BACKGROUND;
+	conn->time_gran = 1;
+}
+
+static const struct fuse_lowlevel_ops *operations(void)
+{
+	static struct fuse_lowlevel_ops ops = { .init = op_init };
+
+	ops_attr_install(&ops);
+	ops_data_install(&ops);
+	ops_dir_install(&ops);
+	ops_name_install(&ops);
+	ops_open_install(&ops);
+	ops_xattr_install(&ops);
+	return &ops;
+}
+
+static int thread_init(void *owner, void **state)
+{
+	struct front *front = owner;
+	struct request *request = malloc(sizeof(*request));
+	int err;
+
+	if (!request)
+		return -ENOMEM;
+	err = request_thread_init(front->fs, request);
+	if (err)
+		free(request);
+	else
+		*state = request;
+	return err;
+}
+
+static void thread_fini(void *owner, void *state)
+{
+	request_thread_fini(state);
+	free(state);
+}
+
+int front_create(struct front **out, struct fs *fs, struct fuse_args *args,
+		 unsigned int threads)
+{
+	struct session_config config = { .ops = operations(),
+					 .wanted = SESSION_KILLPRIV_V2,
+					 .threads = threads,
+					 .thread_init = thread_init,
+					 .thread_fini = thread_fini };
+	struct front *front = calloc(1, sizeof(*front));
+	int err;
+
+	if (!front)
+		return -ENOMEM;
+	front->fs = fs;
+	front->dax = fs->options.dax;
+	if (front->dax != DAX_NEVER)
+		config.wanted |= SESSION_DIRECT_MMAP;
+	config.owner = front;
+	err = session_create(&front->session, args, &config);
+	if (err) {
+		free(front);
+		return err;
+	}
+	*out = front;
+	return 0;
+}
+
+int front_mount(struct front *front, const char *mountpoint)
+{
+	int err = session_mount(front->session, mountpoint);
+
+	if (err)
+		return err;
+	if (front->dax != DAX_NEVER &&
+	    !(session_granted(front->session) & SESSION_DIRECT_MMAP)) {
+		log_warn("%s: dax=never: this kernel cannot map files that "
+			 "bypass its cache (Linux 6.6 can)",
+			 mountpoint);
+		front->dax = DAX_NEVER;
+		front->fs->options.dax = DAX_NEVER;
+	}
+	return 0;
+}
+
+int front_start(struct front *front)
+{
+	return session_start(front->session);
+}
+
+void front_destroy(struct front *front)
+{
+	session_stop(front->session);
+	session_join(front->session);
+	session_destroy(front->session);
+	free(front);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * op.h -- one operation: what all handlers do at their beginning and end
+ *
+ * Private to the operations (ops_*.c). A handler begins, calls core and ends
+ * with exactly one of the op_* calls that reply. The reply is written first,
+ * then the request ends: it may point into device memory.
+ *
+ * Errors: core's negative errno become what the system call may answer:
+ *         -EUCLEAN and -ENXIO of a device are EIO (lseek's ENXIO aside, which
+ *         is its own).
+ */
+#ifndef UDAX_FUSE_OP_H
+#define UDAX_FUSE_OP_H
+
+#include "core/inode.h"
+#include "core/request.h"
+#include "fuse/front.h"
+
+struct op {
+	fuse_req_t req;
+	struct front *front;
+	struct request *request;	/* the serving thread's */
+	struct inode *inode;
+	const char *name;
+};
+
+/* False: an error has been replied. */
+bool op_begin(struct op *op, fuse_req_t req, const char *name, fuse_ino_t ino)
+	__attribute__((warn_unused_result));
+bool op_begin_writeback(struct op *op, fuse_req_t req, fuse_ino_t ino)
+	__attribute__((warn_unused_result));
+/* For what must work on a dead filesystem: no gate is entered. */
+void op_begin_ungated(struct op *op, fuse_req_t req, const char *name,
+		      fuse_ino_t ino);
+/* For list-holders. */
+void op_range(struct op *op, off_t offset, size_t length);
+
+/* err: 0 or negative. */
+void op_end(struct op *op, int err);
+/* Nothing is replied (forget). */
+void op_end_silent(struct op *op);
+void op_end_bytes(struct op *op, const void *bytes, size_t length);
+/* By pointers into device memory. */
+void op_end_iov(struct op *op, const struct iovec *iov, unsigned int count);
+void op_end_count(struct op *op, size_t written);
+void op_end_attr(struct op *op, const struct stat *attr);
+/* inode carries one lookup, which the kernel takes over. NULL: no such name,
+ * which the kernel may remember. */
+void op_end_entry(struct op *op, struct inode *inode);
+
+/* What a name stands for: for replies that carry an entry. */
+void op_entry_param(struct op *op, struct inode *inode,
+		    struct fuse_entry_param *entry);
+/* 0, or what the kernel may see; damage is logged once. */
+int op_errno(struct op *op, int err);
+/* What remains to be done after a reply was sent some other way. */
+void op_finish(struct op *op);
+
+/* ops_*.c: each puts its handlers into the table. */
+void ops_attr_install(struct fuse_lowlevel_ops *ops);
+void ops_data_install(struct fuse_lowlevel_ops *ops);
+void ops_dir_install(struct fuse_lowlevel_ops *ops);
+void ops_name_install(struct fuse_lowlevel_ops *ops);
+void ops_open_install(struct fuse_lowlevel_ops *ops);
+void ops_xattr_install(struct fuse_lowlevel_ops *ops);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ops_data.c -- the bytes of files: read, written, allocated, sought */
+#include "core/file.h"
+#include "fuse/op.h"
+
+#include <errno.h>
+
+/* What libfuse does not hand on. */
+static const void *message_body(void)
+{
+	return session_message() + 1;
+}
+
+/*
+ * A read by a program names its lock owner; the page cache does not. What the
+ * page cache gets may be mapped, and is accounted for by an entry.
+ */
+static bool is_fill(void)
+{
+	const struct fuse_read_in *in = message_body();
+
+	return !(in->read_flags & FUSE_READ_LOCKOWNER);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *file)
+{
+	struct iovec iov[FILE_READ_IOVS];
+	unsigned int count;
+	ssize_t bytes;
+	struct op op;
+	bool fill = is_fill();
+
+	if (!op_begin(&op, req, fill ? "fill" : "read", ino))
+		return;
+	op_range(&op, offset, size);
+	bytes = fill ? file_fill(op.request, op.inode, size, offset, iov,
+				 &count)
+		     : file_read(op.request, op.inode, size, offset, iov,
+				 &count);
+	if (fill && bytes == -EBUSY) /* leased [R11] */
+		bytes = -EIO;
+	if (bytes < 0)
+		op_end(&op, (int)bytes);
+	else
+		op_end_iov(&op, iov, count);
+}
+
+/*
+ * A write through the page cache (dax=never) leaves its pages there, complete,
+ * without a fill: they get their entries now.
+ */
+static int account_cached(struct op *op, off_t offset, size_t length)
+{
+	struct iovec iov[FILE_READ_IOVS]; /* as many as one write has pages */
+	unsigned int count;
+	ssize_t bytes = file_fill(op->request, op->inode, length, offset, iov,
+				  &count);
+
+	return bytes < 0 ? (int)bytes : 0;
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
+		     size_t size, off_t offset, struct fuse_file_info *file)
+{
+	const struct fuse_write_in *in = message_body();
+	bool writeback = in->write_flags & FUSE_WRITE_CACHE;
+	bool cached = !writeback && !(in->write_flags & FUSE_WRITE_LOCKOWNER);
+	bool kill = in->write_flags & FUSE_WRITE_KILL_SUIDGID;
+	ssize_t written;
+	struct op op;
+	int err = 0;
+
+	if (writeback ? !op_begin_writeback(&op, req, ino)
+		      : !op_begin(&op, req, "write", ino))
+		return;
+	op_range(&op, offset, size);
+	written = file_write(op.request, op.inode, bytes, size, offset, kill);
+	if (written > 0 && cached)
+		err = account_cached(&op, offset, (size_t)written);
+	if (written < 0 || err)
+		op_end(&op, written < 0 ? (int)written : err);
+	else
+		op_end_count(&op, (size_t)written);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
+		     struct fuse_file_info *file)
+{
+	struct op op;
+
+	if (op_begin(&op, req, "fsync", ino))
+		op_end(&op, file_fsync(op.request, op.inode));
+}
+
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
+			 off_t length, struct fuse_file_info *file)
+{
+	struct op op;
+
+	if (!op_begin(&op, req, "fallocate", ino))
+		return;
+	op_range(&op, offset, (size_t)length);
+	op_end(&op, file_fallocate(op.request, op.inode, mode, offset, length));
+}
+
+static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+		     struct fuse_file_info *file)
+{
+	struct op op;
+	off_t found;
+
+	if (!op_begin(&op, req, "lseek", ino))
+		return;
+	found = file_seek(op.request, op.inode, offset, whence);
+	if (found >= 0)
+		fuse_reply_lseek(req, found);
+	else
+		fuse_reply_err(req, found == -ENXIO
+					    ? ENXIO
+					    : op_errno(&op, (int)found));
+	op_finish(&op);
+}
+
+void ops_data_install(struct fuse_lowlevel_ops *ops)
+{
+	ops->read = op_read;
+	ops->write = op_write;
+	ops->fsync = op_fsync;
+	ops->fallocate = op_fallocate;
+	ops->lseek = op_lseek;
+}
