@@ -217,7 +217,8 @@ static int create(struct fs *fs, struct inode *dir, const struct name *name,
 	pthread_rwlock_unlock(&dir->lock);
 	if (err)
 		inode_unborn(fs, inode);
-	*out = inode;
+	else
+		*out = inode;
 	return err;
 }
 

@@ -197,7 +197,7 @@ static int resume_pending(struct recovery *recovery)
 
 int fs_recover(struct fs *fs, const struct why *why)
 {
-	struct recovery recovery = { .fs = fs };
+	struct recovery recovery = { .fs = fs, .used = 1 };
 	int err;
 
 	err = fs_allocs_open(fs);

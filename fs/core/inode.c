@@ -248,7 +248,6 @@ uint64_t inodes_free(struct fs *fs)
 {
 	struct inode_table *table = fs->inodes;
 
-	/* ino 0 aside: its slot is never used */
-	return atomic_load(&table->chunk_count) * INODE_CHUNK - 1 -
+	return atomic_load(&table->chunk_count) * INODE_CHUNK -
 	       inodes_used(fs);
 }

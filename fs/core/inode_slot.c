@@ -18,8 +18,7 @@
 
 static uint64_t slots_total(const struct inode_table *table)
 {
-	/* but ino 0: its slot is never used */
-	return atomic_load(&table->chunk_count) * INODE_CHUNK - 1;
+	return atomic_load(&table->chunk_count) * INODE_CHUNK;
 }
 
 /* Free slots in chunks that nobody has looked at yet. */

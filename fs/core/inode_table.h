@@ -37,7 +37,7 @@ struct inode_table {
 	inode_media **media;		/* each chunk's first slot */
 	_Atomic uint64_t chunk_count;
 	uint64_t chunks_max;
-	uint64_t used;			/* slots with mode != 0 or taken */
+	uint64_t used;			/* slots with mode != 0 or taken, and 0 */
 	uint64_t free_known;		/* sum of free_count over chunks */
 	uint64_t free_hint;		/* no chunk below has a free slot */
 };
