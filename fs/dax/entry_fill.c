@@ -101,7 +101,8 @@ int entry_table_fill_run(struct entry_table *table, uint64_t index,
 	uint64_t done = 0;
 	int err = 0;
 
-	assert(npages <= ENTRY_INDEX_MAX && index <= ENTRY_INDEX_MAX - npages);
+	assert(index <= ENTRY_INDEX_MAX &&
+	       npages <= ENTRY_INDEX_MAX + 1 - index);
 	while (!err && done < npages) {
 		uint64_t leaf_end = ((index + done) | LEAF_MASK) + 1 - index;
 
