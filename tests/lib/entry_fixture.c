@@ -22,8 +22,13 @@ void fixture_fini(struct fixture *fixture)
 {
 	fixture_check(fixture);
 	for (int i = 0; i < TABLES; i++)
-		entry_table_fini(&fixture->tables[i]);
+		ck_assert_int_ge(entry_table_delete_range(&fixture->tables[i],
+							  0, TO_THE_END,
+							  ENTRY_OF_ALL),
+				 0);
 	fixture_check(fixture);
+	for (int i = 0; i < TABLES; i++)
+		entry_table_fini(&fixture->tables[i]);
 	for (int i = 0; i < DEVICES; i++) {
 		ck_assert_int_eq(pgmap_stat(fixture->pgmaps[i], PGMAP_ENTRIES),
 				 0);

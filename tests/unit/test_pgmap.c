@@ -18,7 +18,7 @@
 #define UNITS 4
 #define NPAGES (UNITS * UNIT)
 #define STRESS_THREADS 4
-#define STRESS_ROUNDS 100000
+#define STRESS_ROUNDS 40000
 #define STRESS_HELD 16
 
 static _Atomic int releases;
