@@ -43,6 +43,22 @@ void fake_init(struct fake *fake, uint64_t blocks)
 	must(fake->txn != NULL);
 }
 
+void fake_trim(struct fake *fake, uint64_t blocks)
+{
+	unsigned char *shorter;
+	uint64_t i;
+
+	for (i = blocks; i < fake->blocks; i++)
+		must(!fake->used[i]);
+	shorter = aligned_alloc(BLOCK_BYTES, blocks * BLOCK_BYTES);
+	must(shorter != NULL);
+	memcpy(shorter, fake->device.base, blocks * BLOCK_BYTES);
+	free(fake->device.base);
+	fake->device.base = shorter;
+	fake->device.size_bytes = blocks * BLOCK_BYTES;
+	fake->blocks = blocks;
+}
+
 void fake_fini(struct fake *fake)
 {
 	free(fake->txn);

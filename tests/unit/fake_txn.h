@@ -37,6 +37,8 @@ struct fake {
 
 void fake_init(struct fake *fake, uint64_t blocks);
 void fake_fini(struct fake *fake);
+/* The device ends here from now on, so that a sanitizer sees reads beyond. */
+void fake_trim(struct fake *fake, uint64_t blocks);
 struct txn *fake_begin(struct fake *fake);
 unsigned fake_copies(const struct txn *txn);
 
