@@ -120,8 +120,8 @@ int node_block_check(const void *block, uint64_t owner, uint64_t self,
 /*
  * Parts of node_check(), for a node that passed it and may have been written
  * to since: the header alone, which makes searching safe (constant time); one
- * slot, which makes its value safe (constant time); all but the meaning of the
- * values, which makes changes safe.
+ * slot, which makes its value safe (constant time); where all values lie, which
+ * makes changes safe, if not right: values may overlap or mean nothing.
  */
 int node_header_check(const node_media *node, unsigned capacity_bytes,
 		      enum tree_kind kind) __attribute__((warn_unused_result));

@@ -131,36 +131,27 @@ static bool in_heap(const node_media *node, unsigned capacity_bytes,
 	       slot->offset + slot->length <= capacity_bytes;
 }
 
-/* A byte of the heap belongs to one value: its first claim succeeds. */
-static bool claim(char *claimed, unsigned offset, unsigned length)
-{
-	if (memchr(claimed + offset, 1, length) != NULL)
-		return false;
-	memset(claimed + offset, 1, length);
-	return true;
-}
-
 int node_layout_check(const node_media *node, unsigned capacity_bytes,
 		      enum tree_kind kind)
 {
 	const node_slot_media *slots = slots_of(node);
-	char claimed[NODE_BLOCK_BYTES];
 	unsigned used_bytes = 0;
 	unsigned i;
 
-	if (capacity_bytes > sizeof(claimed) ||
-	    node_header_check(node, capacity_bytes, kind) != 0)
+	if (node_header_check(node, capacity_bytes, kind) != 0)
 		return -EUCLEAN;
-	memset(claimed, 0, capacity_bytes);
 	for (i = 0; i < node->count; i++) {
-		if (!in_heap(node, capacity_bytes, &slots[i]) ||
-		    !claim(claimed, slots[i].offset, slots[i].length))
+		if (!in_heap(node, capacity_bytes, &slots[i]))
 			return -EUCLEAN;
 		if (i > 0 && slots[i].key <= slots[i - 1].key)
 			return -EUCLEAN;
 		used_bytes += slots[i].length;
 	}
-	return used_bytes == node->heap_used ? 0 : -EUCLEAN;
+	/* Room for all of them, even where they overlap. */
+	if (used_bytes != node->heap_used ||
+	    used_bytes > capacity_bytes - node->heap_start)
+		return -EUCLEAN;
+	return 0;
 }
 
 static bool value_valid(const node_media *node, const node_slot_media *slot,
@@ -183,19 +174,32 @@ int node_slot_check(const node_media *node, unsigned capacity_bytes,
 	return value_valid(node, at, UINT64_MAX) ? 0 : -EUCLEAN;
 }
 
+/* A byte of the heap belongs to one value: its first claim succeeds. */
+static bool claim(char *claimed, unsigned offset, unsigned length)
+{
+	if (memchr(claimed + offset, 1, length) != NULL)
+		return false;
+	memset(claimed + offset, 1, length);
+	return true;
+}
+
 int node_check(const node_media *node, unsigned capacity_bytes,
 	       enum tree_kind kind)
 {
 	const node_slot_media *slots = slots_of(node);
+	char claimed[NODE_BLOCK_BYTES];
 	unsigned i;
 
-	if (node_layout_check(node, capacity_bytes, kind) != 0)
+	if (capacity_bytes > sizeof(claimed) ||
+	    node_layout_check(node, capacity_bytes, kind) != 0)
 		return -EUCLEAN;
+	memset(claimed, 0, capacity_bytes);
 	for (i = 0; i < node->count; i++) {
 		uint64_t next_key = i + 1 < node->count ? slots[i + 1].key
 							: UINT64_MAX;
 
-		if (!value_valid(node, &slots[i], next_key))
+		if (!claim(claimed, slots[i].offset, slots[i].length) ||
+		    !value_valid(node, &slots[i], next_key))
 			return -EUCLEAN;
 	}
 	return 0;

@@ -101,8 +101,8 @@ static unsigned entry_bytes(const node_media *node, unsigned slot)
 
 /*
  * How many entries stay, the new one, to stand at slot, counted with them, so
- * that both halves are as equal in bytes as may be. As no entry takes more
- * than half a node, both fit.
+ * that both halves are as equal in bytes as may be. As the new one takes half
+ * a node at most, both fit, however large the others are.
  */
 static unsigned entries_that_stay(const node_media *node, unsigned slot,
 				  unsigned new_bytes)
