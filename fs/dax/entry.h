@@ -33,11 +33,12 @@
 #define ENTRY_ASSOCIATIONS_SHIFT 52
 
 _Static_assert(PGMAP_PAGES_MAX - 1 ==
-	       (UINT64_C(1) << (ENTRY_ASSOCIATIONS_SHIFT -
-				ENTRY_PAGE_SHIFT)) - 1,
+		       (UINT64_C(1)
+			<< (ENTRY_ASSOCIATIONS_SHIFT - ENTRY_PAGE_SHIFT)) -
+			       1,
 	       "a device page fits");
 _Static_assert(ENTRY_ASSOCIATIONS_MAX ==
-	       (UINT64_C(1) << (64 - ENTRY_ASSOCIATIONS_SHIFT)) - 1,
+		       (UINT64_C(1) << (64 - ENTRY_ASSOCIATIONS_SHIFT)) - 1,
 	       "and the associations");
 
 static inline uint64_t entry_make_real(unsigned device, uint64_t device_page,

@@ -11,8 +11,7 @@ static bool fits_pmd(uint64_t index, uint64_t npages,
 		     const struct entry_new *new)
 {
 	return npages == ENTRY_SLOTS && (index & LEAF_MASK) == 0 &&
-	       (new->kind == ENTRY_ZERO ||
-		(new->device_page & LEAF_MASK) == 0);
+	       (new->kind == ENTRY_ZERO || (new->device_page &LEAF_MASK) == 0);
 }
 
 /* Does the order-9 entry say the same about this page? */
@@ -22,7 +21,7 @@ static bool says_the_same(struct entry_slot slot, uint64_t index,
 	uint64_t value = entry_slot_value(slot);
 	uint64_t page = entry_page(value) + (index - entry_slot_index(slot));
 
-	return entry_device(value) == new->device && page == new->device_page;
+	return entry_device(value) == new->device &&page == new->device_page;
 }
 
 /* A part of an order-9 entry. *pages 0: it was split, look again. */
@@ -63,9 +62,8 @@ static int fill_new(struct entry_table *table, uint64_t index, unsigned order,
 }
 
 /* As far as one entry goes; npages end with the leaf at the latest. */
-static int fill_step(struct entry_table *table, uint64_t index,
-		     uint64_t npages, const struct entry_new *new,
-		     uint64_t *pages)
+static int fill_step(struct entry_table *table, uint64_t index, uint64_t npages,
+		     const struct entry_new *new, uint64_t *pages)
 {
 	struct entry_waited waited = { .any = false };
 	bool fits = fits_pmd(index, npages, new);

@@ -36,8 +36,8 @@ static struct entry_node *child_of(uint64_t slot)
 
 bool entry_slot_marked(struct entry_slot slot, enum entry_mark mark)
 {
-	return slot.node->marks[mark][slot.offset / 64] >>
-		       (slot.offset % 64) & 1;
+	return slot.node->marks[mark][slot.offset / 64] >> (slot.offset % 64) &
+	       1;
 }
 
 void entry_slot_mark(struct entry_slot slot, enum entry_mark mark, bool on)

@@ -21,12 +21,12 @@ _Static_assert(ENTRY_SLOTS == PGMAP_PMD_PAGES, "a leaf spans an order-9 entry");
 
 struct entry_node {
 	struct entry_node *parent;
-	uint64_t first;			/* index of slot 0 */
+	uint64_t first; /* index of slot 0 */
 	uint16_t parent_offset;
-	uint16_t used;			/* slots */
+	uint16_t used; /* slots */
 	uint8_t level;
 	uint64_t marks[ENTRY_MARKS][ENTRY_SLOTS / 64];
-	uint64_t slots[ENTRY_SLOTS];	/* value, node's address, or 0 */
+	uint64_t slots[ENTRY_SLOTS]; /* value, node's address, or 0 */
 };
 
 /* Where an entry is; node NULL: nowhere. Valid until the tree changes. */
@@ -43,8 +43,7 @@ static inline uint64_t entry_slot_value(struct entry_slot slot)
 static inline uint64_t entry_slot_index(struct entry_slot slot)
 {
 	return slot.node->first +
-	       ((uint64_t)slot.offset
-		<< (slot.node->level * ENTRY_SLOT_SHIFT));
+	       ((uint64_t)slot.offset << (slot.node->level * ENTRY_SLOT_SHIFT));
 }
 
 /* The entry there stays an entry of its order. */

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#define HOLD_MAX 512	/* entries under one hold of the lock */
+#define HOLD_MAX 512 /* entries under one hold of the lock */
 #define SNAPSHOTS 32
 #define DEVICE_ANY UINT32_MAX
 
@@ -69,8 +69,8 @@ static int64_t for_each_meant(struct entry_table *table,
 
 	pthread_mutex_lock(&table->lock);
 	while (ret >= 0) {
-		struct entry_slot slot =
-			entry_tree_next(table->root, index, op->last);
+		struct entry_slot slot = entry_tree_next(table->root, index,
+							 op->last);
 
 		if (!slot.node)
 			break;
@@ -101,8 +101,10 @@ static int64_t for_each_meant(struct entry_table *table,
 int64_t entry_table_delete_range(struct entry_table *table, uint64_t first,
 				 uint64_t last, unsigned which)
 {
-	const struct range_op op = { .first = first, .last = last,
-				     .device = DEVICE_ANY, .which = which };
+	const struct range_op op = { .first = first,
+				     .last = last,
+				     .device = DEVICE_ANY,
+				     .which = which };
 
 	return for_each_meant(table, &op);
 }
@@ -110,7 +112,8 @@ int64_t entry_table_delete_range(struct entry_table *table, uint64_t first,
 int64_t entry_table_delete_device(struct entry_table *table, unsigned device,
 				  unsigned which)
 {
-	const struct range_op op = { .last = UINT64_MAX, .device = device,
+	const struct range_op op = { .last = UINT64_MAX,
+				     .device = device,
 				     .which = which };
 
 	return for_each_meant(table, &op);
@@ -129,7 +132,8 @@ static bool disassociate_one(struct entry_table *table, struct entry_slot slot)
 int64_t entry_table_disassociate(struct entry_table *table, uint64_t first,
 				 uint64_t last)
 {
-	const struct range_op op = { .first = first, .last = last,
+	const struct range_op op = { .first = first,
+				     .last = last,
 				     .device = DEVICE_ANY,
 				     .which = ENTRY_OF_LEASES,
 				     .act = disassociate_one };
@@ -144,8 +148,8 @@ static unsigned snapshot(struct entry_table *table, uint64_t first,
 
 	pthread_mutex_lock(&table->lock);
 	while (count < SNAPSHOTS) {
-		struct entry_slot slot =
-			entry_tree_next(table->root, first, last);
+		struct entry_slot slot = entry_tree_next(table->root, first,
+							 last);
 
 		if (!slot.node)
 			break;
@@ -170,7 +174,8 @@ int entry_table_walk(struct entry_table *table, uint64_t first, uint64_t last,
 
 			if (ret)
 				return ret;
-			first = infos[i].index + (UINT64_C(1) << infos[i].order);
+			first = infos[i].index +
+				(UINT64_C(1) << infos[i].order);
 		}
 	} while (count == SNAPSHOTS);
 	return 0;

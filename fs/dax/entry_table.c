@@ -104,8 +104,8 @@ static void account(struct pgmap *pgmap, uint64_t value, int64_t entries,
 {
 	pgmap_account(pgmap, PGMAP_ENTRIES, entries);
 	pgmap_account(pgmap,
-		      entry_is_lease(value) ? PGMAP_LEASES :
-					      PGMAP_KERNEL_MAPPINGS,
+		      entry_is_lease(value) ? PGMAP_LEASES
+					    : PGMAP_KERNEL_MAPPINGS,
 		      associations);
 }
 
@@ -167,16 +167,15 @@ static int replace(struct entry_table *table, struct entry_slot slot,
 	unsigned n = entry_is_real(old) ? entry_associations(old) : 1;
 	int err;
 
-	value = entry_make_real(new->device, new->device_page,
-				entry_order(old), new->holder == ENTRY_LEASE,
-				n);
+	value = entry_make_real(new->device, new->device_page, entry_order(old),
+				new->holder == ENTRY_LEASE, n);
 	err = publish(table, slot, value | (old & ENTRY_LOCKED), 1, n);
 	if (err)
 		return err;
 	if (entry_is_real(old))
 		disassociate(table, old, 1, n);
-	TRACE4(dax_insert_pfn, table, entry_slot_index(slot),
-	       new->device_page, entry_order(value));
+	TRACE4(dax_insert_pfn, table, entry_slot_index(slot), new->device_page,
+	       entry_order(value));
 	return 0;
 }
 
@@ -235,8 +234,8 @@ int entry_insert_slot(struct entry_table *table, struct entry_slot slot,
 {
 	uint64_t old = entry_slot_value(slot);
 
-	assert(new->kind == ENTRY_REAL ? new->holder != ENTRY_UNHELD :
-					 new->holder == ENTRY_KERNEL);
+	assert(new->kind == ENTRY_REAL ? new->holder != ENTRY_UNHELD
+				       : new->holder == ENTRY_KERNEL);
 	assert(!new->dirty || new->holder == ENTRY_LEASE);
 	if (entry_conflicts(old, new))
 		return -EBUSY;
@@ -263,8 +262,7 @@ static int split_real(struct entry_table *table, struct entry_slot slot)
 				       UINT64_C(1) << ENTRY_PAGE_SHIFT);
 	if (!err)
 		account(pgmap, value, ENTRY_SLOTS - 1,
-			(int64_t)(ENTRY_SLOTS - 1) *
-				entry_associations(value));
+			(int64_t)(ENTRY_SLOTS - 1) * entry_associations(value));
 	return err;
 }
 

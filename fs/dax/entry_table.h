@@ -64,36 +64,36 @@ enum entry_mark { ENTRY_DIRTY, ENTRY_TOWRITE, ENTRY_MARKS };
 
 struct entry_table {
 	pthread_mutex_t lock;
-	struct pgmap *const *pgmaps;	/* by device; NULL: gone. Not owned. A
-					   slot is cleared before its pgmap is
-					   destroyed */
-	struct entry_node *root;	/* NULL: no entry */
-	uint64_t count;			/* entries of every kind */
+	struct pgmap *const *pgmaps; /* by device; NULL: gone. Not owned. A
+					slot is cleared before its pgmap is
+					destroyed */
+	struct entry_node *root;     /* NULL: no entry */
+	uint64_t count;		     /* entries of every kind */
 };
 _Static_assert(sizeof(struct entry_table) <= sizeof(pthread_mutex_t) + 64,
 	       "inodes are many");
 
 /* An entry as it was under the table's lock. */
 struct entry_info {
-	uint64_t index;			/* its first file page */
-	unsigned order;			/* 0 or 9 */
+	uint64_t index; /* its first file page */
+	unsigned order; /* 0 or 9 */
 	enum entry_kind kind;
-	enum entry_holder holder;	/* zero: kernel; empty: unheld */
-	unsigned device;		/* real only, as the next two */
+	enum entry_holder holder; /* zero: kernel; empty: unheld */
+	unsigned device;	  /* real only, as the next two */
 	uint64_t device_page;
 	unsigned associations;
 	bool locked;
-	bool dirty;			/* leases only */
+	bool dirty; /* leases only */
 	bool towrite;
 };
 
 /* What to put in. */
 struct entry_new {
-	enum entry_kind kind;		/* real or zero */
-	enum entry_holder holder;	/* kernel or lease; zero: kernel */
+	enum entry_kind kind;	  /* real or zero */
+	enum entry_holder holder; /* kernel or lease; zero: kernel */
 	unsigned device;
-	uint64_t device_page;		/* of the (first) page asked for */
-	bool dirty;			/* a lease that may write */
+	uint64_t device_page; /* of the (first) page asked for */
+	bool dirty;	      /* a lease that may write */
 };
 
 int entry_table_init(struct entry_table *table, struct pgmap *const *pgmaps)
@@ -152,10 +152,10 @@ int entry_table_fill(struct entry_table *table, uint64_t index,
 	__attribute__((warn_unused_result));
 
 /* Which entries a deletion means; empty ones always. */
-#define ENTRY_OF_KERNEL 0x1u		/* zero ones, too */
+#define ENTRY_OF_KERNEL 0x1u /* zero ones, too */
 #define ENTRY_OF_LEASES 0x2u
 #define ENTRY_OF_ALL (ENTRY_OF_KERNEL | ENTRY_OF_LEASES)
-#define ENTRY_KEEP_DIRTY 0x4u		/* invalidate; truncate does not */
+#define ENTRY_KEEP_DIRTY 0x4u /* invalidate; truncate does not */
 
 /*
  * Delete entries with all their associations: whoever holds them has been told

@@ -5,10 +5,11 @@
 #include "trace/trace.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #define QUEUES 64u
-#define HASH_MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)	/* 2^64 / golden ratio */
+#define HASH_MULTIPLIER UINT64_C(0x9e3779b97f4a7c15) /* 2^64 / golden ratio */
 
 struct waiter {
 	const struct entry_table *table;
@@ -20,7 +21,12 @@ struct waiter {
 
 struct queue {
 	pthread_mutex_t lock;
-	struct waiter *head;		/* oldest first */
+	struct waiter *head; /* oldest first */
+	/*
+	 * How long the list is. Who waits for an entry got on it under the
+	 * table's lock, which a waker holds: so it sees that one counted.
+	 */
+	_Atomic unsigned waiting;
 };
 
 static struct queue queues[QUEUES] = {
@@ -42,12 +48,14 @@ static void enqueue(struct queue *queue, struct waiter *waiter)
 	while (*end)
 		end = &(*end)->next;
 	*end = waiter;
+	atomic_fetch_add_explicit(&queue->waiting, 1, memory_order_relaxed);
 }
 
 void entry_wait_sleep(struct entry_table *table, uint64_t index)
 {
 	struct queue *queue = queue_of(table, index);
-	struct waiter waiter = { .table = table, .index = index,
+	struct waiter waiter = { .table = table,
+				 .index = index,
 				 .cond = PTHREAD_COND_INITIALIZER };
 
 	TRACE2(entry_lock_wait, table, index);
@@ -66,6 +74,8 @@ static void wake(struct entry_table *table, uint64_t index, bool all)
 	struct queue *queue = queue_of(table, index);
 	struct waiter **link = &queue->head;
 
+	if (!atomic_load_explicit(&queue->waiting, memory_order_relaxed))
+		return;
 	pthread_mutex_lock(&queue->lock);
 	while (*link) {
 		struct waiter *waiter = *link;
@@ -75,6 +85,8 @@ static void wake(struct entry_table *table, uint64_t index, bool all)
 			continue;
 		}
 		*link = waiter->next;
+		atomic_fetch_sub_explicit(&queue->waiting, 1,
+					  memory_order_relaxed);
 		waiter->woken = true;
 		pthread_cond_signal(&waiter->cond);
 		if (!all)

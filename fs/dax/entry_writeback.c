@@ -98,8 +98,8 @@ static int writeback_one(struct entry_table *table, struct entry_slot slot,
 	pthread_mutex_lock(&table->lock);
 	/* Locked, so it is still the same; where its node is may differ. */
 	slot = entry_tree_find(table->root, index);
-	assert(slot.node && entry_order(entry_slot_value(slot)) ==
-				    entry_order(value));
+	assert(slot.node &&
+	       entry_order(entry_slot_value(slot)) == entry_order(value));
 	if (!err)
 		entry_slot_mark(slot, ENTRY_DIRTY, false);
 	entry_unlock_slot(table, slot);

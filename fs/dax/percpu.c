@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINES_MAX 1024u	/* more CPUs than that share lines */
+#define LINES_MAX 1024u /* more CPUs than that share lines */
 
 char read_side_ends, read_side_begins;
 

@@ -7,11 +7,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define MODE_ATOMIC ((uintptr_t)1)	/* the master count counts */
-#define MODE_DEAD ((uintptr_t)2)	/* killed */
+#define MODE_ATOMIC ((uintptr_t)1) /* the master count counts */
+#define MODE_DEAD ((uintptr_t)2)   /* killed */
 #define MODE_BITS (MODE_ATOMIC | MODE_DEAD)
 
-#define WORD 0		/* of a line: the ref uses one */
+#define WORD 0 /* of a line: the ref uses one */
 
 /* Far above any sum of the words, far below what int64_t holds. */
 #define BIAS (INT64_C(1) << 61)
@@ -161,7 +161,8 @@ static void switch_to_atomic(struct percpu_ref *ref)
 	sum = percpu_sum(words_of(read_words_mode(ref)), WORD);
 	count = atomic_fetch_add_explicit(&ref->count, sum - BIAS,
 					  memory_order_acq_rel);
-	assert(count + sum - BIAS > 0); /* the guard at least, or a put too many */
+	assert(count + sum - BIAS >
+	       0); /* the guard at least, or a put too many */
 }
 
 int percpu_ref_kill_and_confirm(struct percpu_ref *ref, percpu_ref_fn *confirm)

@@ -14,7 +14,7 @@
  *                            reinit
  *
  *   percpu    get and put add to a word of this CPU; zero cannot be seen. The
- *             master count stands at BIAS + 1, the 1 being the initial reference
+ *             master count stands at BIAS + 1: the initial reference
  *   dead      get and put change the master count; tryget_live fails. While
  *             the switch is on, BIAS keeps the count from reaching zero; the
  *             sum of the words is added in the same operation that takes BIAS
@@ -54,16 +54,16 @@
 
 struct percpu_ref;
 
-/* release: the count fell to zero. confirm: no tryget_live succeeds any more. */
+/* release: the count fell to zero. confirm: every tryget_live fails now. */
 typedef void percpu_ref_fn(struct percpu_ref *ref, void *arg);
 
 struct percpu_ref {
-	_Atomic uintptr_t words_mode;	/* address of words | mode bits */
-	_Atomic int64_t count;		/* master */
+	_Atomic uintptr_t words_mode; /* address of words | mode bits */
+	_Atomic int64_t count;	      /* master */
 	percpu_ref_fn *release;
 	void *arg;
-	pthread_mutex_t switch_lock;	/* held from kill to confirm, and by
-					   resurrect: so that it waits */
+	pthread_mutex_t switch_lock; /* held from kill to confirm, and by
+					resurrect: so that it waits */
 };
 
 int percpu_ref_init(struct percpu_ref *ref, percpu_ref_fn *release, void *arg)

@@ -29,7 +29,7 @@ const char *pgmap_policy_name(enum pgmap_policy policy)
 int pgmap_policy_of_name(const char *name, enum pgmap_policy *out)
 {
 	for (size_t i = 0; i < POLICIES; i++) {
-		if (strcmp(name, policy_names[i]))
+		if (strcmp(name, policy_names[i]) != 0)
 			continue;
 		*out = (enum pgmap_policy)i;
 		return 0;

@@ -50,18 +50,18 @@
 #define PGMAP_ORDER_PTE 0u
 #define PGMAP_ORDER_PMD 9u
 #define PGMAP_PMD_PAGES (UINT64_C(1) << PGMAP_ORDER_PMD)
-#define PGMAP_PAGES_MAX (UINT64_C(1) << 36)	/* a media address ends there */
+#define PGMAP_PAGES_MAX (UINT64_C(1) << 36) /* a media address ends there */
 
 enum pgmap_policy { PGMAP_COUNTER, PGMAP_FLAG, PGMAP_MOUNT };
 
 /* What a pgmap counts beside the references; for display and for R10. */
 enum pgmap_stat {
-	PGMAP_GATES,		/* held now */
-	PGMAP_ENTRIES,		/* entries with a block of this device */
-	PGMAP_KERNEL_MAPPINGS,	/* of them held by a kernel mapping */
-	PGMAP_LEASES,		/* associations of leases */
+	PGMAP_GATES,	       /* held now */
+	PGMAP_ENTRIES,	       /* entries with a block of this device */
+	PGMAP_KERNEL_MAPPINGS, /* of them held by a kernel mapping */
+	PGMAP_LEASES,	       /* associations of leases */
 	PGMAP_PINS,
-	PGMAP_PINNED_PAGES,	/* an order-9 pin counts 512 */
+	PGMAP_PINNED_PAGES, /* an order-9 pin counts 512 */
 	PGMAP_STATS
 };
 
@@ -181,8 +181,8 @@ int pgmap_kill(struct pgmap *pgmap) __attribute__((warn_unused_result));
 int pgmap_resurrect(struct pgmap *pgmap) __attribute__((warn_unused_result));
 
 /*
- * After a kill, with nothing more to let in: sleep until released. May be called
- * again after a timeout. 0, -ETIMEDOUT, -ECANCELED.
+ * After a kill, with nothing more to let in: sleep until released. May be
+ * called again after a timeout. 0, -ETIMEDOUT, -ECANCELED.
  */
 int pgmap_wait_idle(struct pgmap *pgmap, struct deadline deadline)
 	__attribute__((warn_unused_result));

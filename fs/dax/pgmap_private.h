@@ -31,7 +31,7 @@
 
 struct pgmap_unit {
 	_Atomic uint32_t count;
-	_Atomic(_Atomic uint32_t *) counts;	/* NULL: never split */
+	_Atomic(_Atomic uint32_t *) counts; /* NULL: never split */
 };
 _Static_assert(sizeof(struct pgmap_unit) == 16, "the promise of pgmap.h");
 
@@ -47,13 +47,13 @@ struct pgmap {
 	/* Sleepers: for an idle folio (counted), the release, a cancel. */
 	pthread_mutex_t idle_lock;
 	pthread_cond_t idle_cond;
-	uint64_t idle_seq;		/* under idle_lock: grows at each wake */
+	uint64_t idle_seq; /* under idle_lock: grows at each wake */
 	_Atomic unsigned idle_waiters;
 	_Atomic bool released;
 
 	/* The reference that only wait_idle drops: none is the last before. */
 	pthread_mutex_t hold_lock;
-	_Atomic bool held;		/* changed under hold_lock */
+	_Atomic bool held; /* changed under hold_lock */
 
 	pgmap_release_fn *release;
 	void *arg;

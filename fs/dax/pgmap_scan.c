@@ -152,8 +152,8 @@ int pgmap_sweep(struct pgmap *pgmap, struct deadline deadline)
 	uint64_t page = 0;
 	int err = 0;
 
-	while (!err && pgmap_busy_range(pgmap, page, pgmap->npages - page,
-					&page))
+	while (!err &&
+	       pgmap_busy_range(pgmap, page, pgmap->npages - page, &page))
 		err = sleep_on_folios(pgmap, page, 1, true, deadline);
 	return err;
 }

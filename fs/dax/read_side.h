@@ -7,7 +7,8 @@
  * see bench_refs); called out of line either costs ten times that.
  * _LGPL_SOURCE only asks for those inline functions, which the library lets
  * any program use whatever its licence; sanitized builds go without, because
- * 0.13 aligns its own reader structure less than it declares.
+ * 0.13 aligns its own reader structure less than it declares, and so does the
+ * static analyzer, which believes that it is NULL.
  *
  * Locking: a section may nest, may take a mutex that is held for a bounded time
  *          only, and must not wait for anything else. read_side_synchronize()
@@ -21,7 +22,8 @@
 #ifndef UDAX_DAX_READ_SIDE_H
 #define UDAX_DAX_READ_SIDE_H
 
-#if !defined(_LGPL_SOURCE) && !defined(__SANITIZE_ADDRESS__)
+#if !defined(_LGPL_SOURCE) && !defined(__SANITIZE_ADDRESS__) &&                \
+	!defined(__clang_analyzer__)
 #define _LGPL_SOURCE
 #endif
 #include <urcu/urcu-bp.h>

@@ -8,14 +8,13 @@ void fixture_init(struct fixture *fixture)
 {
 	memset(fixture, 0, sizeof(*fixture));
 	for (int i = 0; i < DEVICES; i++)
-		ck_assert_int_eq(pgmap_create(&fixture->pgmaps[i],
-					      DEVICE_PAGES, PGMAP_COUNTER,
-					      NULL, NULL),
+		ck_assert_int_eq(pgmap_create(&fixture->pgmaps[i], DEVICE_PAGES,
+					      PGMAP_COUNTER, NULL, NULL),
 				 0);
 	for (int i = 0; i < TABLES; i++)
-		ck_assert_int_eq(entry_table_init(&fixture->tables[i],
-						  fixture->pgmaps),
-				 0);
+		ck_assert_int_eq(
+			entry_table_init(&fixture->tables[i], fixture->pgmaps),
+			0);
 }
 
 void fixture_fini(struct fixture *fixture)
@@ -41,7 +40,7 @@ struct tally {
 	int64_t entries;
 	int64_t kernel;
 	int64_t leases;
-	uint64_t end;		/* of the entry before */
+	uint64_t end; /* of the entry before */
 };
 
 static int tally_one(const struct entry_info *info, void *arg)
@@ -113,8 +112,7 @@ struct entry_new lease_page(uint64_t device_page)
 
 struct entry_new zero_page(void)
 {
-	return (struct entry_new){ .kind = ENTRY_ZERO,
-				   .holder = ENTRY_KERNEL };
+	return (struct entry_new){ .kind = ENTRY_ZERO, .holder = ENTRY_KERNEL };
 }
 
 struct entry_info entry_at(struct entry_table *table, uint64_t index)

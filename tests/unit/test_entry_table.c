@@ -220,9 +220,10 @@ END_TEST
 
 START_TEST(indexes_far_apart_live_in_one_table)
 {
-	static const uint64_t indexes[] = { 0, UNIT - 1, UNIT, UNIT * UNIT,
-					    UINT64_C(1) << 40,
-					    ENTRY_INDEX_MAX };
+	static const uint64_t indexes[] = {
+		0,	     UNIT - 1,		UNIT,
+		UNIT * UNIT, UINT64_C(1) << 40, ENTRY_INDEX_MAX
+	};
 	const unsigned count = sizeof(indexes) / sizeof(indexes[0]);
 	struct entry_info info;
 
@@ -359,9 +360,9 @@ START_TEST(a_page_is_under_kernel_mappings_or_leases_never_both)
 	/* order 9, whole and in part */
 	fill_run(UNIT, UNIT, lease_page(UNIT));
 	ck_assert_int_eq(entry_table_fill(table, UNIT + 1, &kernel), -EBUSY);
-	ck_assert_int_eq(entry_table_fill_run(table, UNIT, UNIT, &zero,
-					      &filled),
-			 -EBUSY);
+	ck_assert_int_eq(
+		entry_table_fill_run(table, UNIT, UNIT, &zero, &filled),
+		-EBUSY);
 	ck_assert_uint_eq(filled, 0);
 	ck_assert_uint_eq(entry_at(table, UNIT + 1).order, PMD);
 	/* a run says how far it got */
@@ -404,9 +405,9 @@ START_TEST(on_a_dying_device_a_failed_insert_changes_nothing)
 	kernel.device_page = UNIT + 3;
 	ck_assert_int_eq(entry_table_fill(table, UNIT + 3, &kernel), -ENXIO);
 	kernel.device_page = 2 * UNIT;
-	ck_assert_int_eq(entry_table_fill_run(table, 2 * UNIT, UNIT, &kernel,
-					      &filled),
-			 -ENXIO);
+	ck_assert_int_eq(
+		entry_table_fill_run(table, 2 * UNIT, UNIT, &kernel, &filled),
+		-ENXIO);
 	ck_assert_uint_eq(filled, 0);
 	ck_assert_uint_eq(entry_table_count(table), 4);
 	ck_assert_int_eq(references(), 3);
@@ -421,7 +422,8 @@ END_TEST
 START_TEST(a_device_that_is_gone_is_refused)
 {
 	struct pgmap *pgmap = fix.pgmaps[1];
-	struct entry_new new = { .kind = ENTRY_REAL, .holder = ENTRY_KERNEL,
+	struct entry_new new = { .kind = ENTRY_REAL,
+				 .holder = ENTRY_KERNEL,
 				 .device = 1 };
 
 	fix.pgmaps[1] = NULL;
@@ -568,13 +570,13 @@ START_TEST(delete_asks_for_the_holder)
 	fill(0, kernel_page(0));
 	fill(1, zero_page());
 	fill(2, lease_page(2));
-	ck_assert_int_eq(entry_table_delete_range(table, 0, TO_THE_END,
-						  ENTRY_OF_LEASES),
-			 1);
+	ck_assert_int_eq(
+		entry_table_delete_range(table, 0, TO_THE_END, ENTRY_OF_LEASES),
+		1);
 	ck_assert(!entry_lookup(table, 2, &info));
-	ck_assert_int_eq(entry_table_delete_range(table, 0, TO_THE_END,
-						  ENTRY_OF_KERNEL),
-			 2);
+	ck_assert_int_eq(
+		entry_table_delete_range(table, 0, TO_THE_END, ENTRY_OF_KERNEL),
+		2);
 	put_empty(3, PTE);
 	ck_assert_int_eq(delete_range(0, TO_THE_END), 1);
 }
@@ -696,10 +698,10 @@ START_TEST(invalidate_keeps_dirty_entries_and_truncate_does_not)
 {
 	fill_dirty(3, 1);
 	fill(4, lease_page(4));
-	ck_assert_int_eq(entry_table_delete_range(table, 0, TO_THE_END,
-						  ENTRY_OF_ALL |
-							  ENTRY_KEEP_DIRTY),
-			 1);
+	ck_assert_int_eq(
+		entry_table_delete_range(table, 0, TO_THE_END,
+					 ENTRY_OF_ALL | ENTRY_KEEP_DIRTY),
+		1);
 	ck_assert(entry_at(table, 3).dirty);
 	ck_assert_int_eq(delete_range(0, TO_THE_END), 1);
 	/* no mark outlives its entry */
@@ -734,8 +736,8 @@ START_TEST(leases_and_pins_are_busy_and_own_kernel_mappings_are_not)
 	ck_assert(entry_table_busy_range(table, 40, 1, 0, 130, &busy));
 	ck_assert_uint_eq(busy, 40);
 	fill_run(UNIT, UNIT, kernel_page(2 * UNIT));
-	ck_assert(!entry_table_busy_range(table, UNIT, UNIT, 0, 2 * UNIT,
-					  NULL));
+	ck_assert(
+		!entry_table_busy_range(table, UNIT, UNIT, 0, 2 * UNIT, NULL));
 }
 END_TEST
 
@@ -751,9 +753,9 @@ START_TEST(a_walk_stops_where_it_is_told)
 	unsigned seen = 0;
 
 	fill_run(0, 100, kernel_page(0));
-	ck_assert_int_eq(entry_table_walk(table, 0, TO_THE_END, stop_at_three,
-					  &seen),
-			 -EINTR);
+	ck_assert_int_eq(
+		entry_table_walk(table, 0, TO_THE_END, stop_at_three, &seen),
+		-EINTR);
 	ck_assert_uint_eq(seen, 3);
 }
 END_TEST
@@ -827,8 +829,9 @@ static TCase *range_case(void)
 	tcase_add_test(ranges,
 		       invalidate_keeps_dirty_entries_and_truncate_does_not);
 	tcase_add_test(ranges, marks_follow_a_cut);
-	tcase_add_test(ranges,
-		       leases_and_pins_are_busy_and_own_kernel_mappings_are_not);
+	tcase_add_test(
+		ranges,
+		leases_and_pins_are_busy_and_own_kernel_mappings_are_not);
 	tcase_add_test(ranges, a_walk_stops_where_it_is_told);
 	return ranges;
 }

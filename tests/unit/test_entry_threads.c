@@ -47,7 +47,7 @@ static struct entry_info grab(uint64_t index, unsigned order)
 
 /* ------------------------------------------------------------- waiters */
 
-static _Atomic int inside;	/* between grab and unlock: one at most */
+static _Atomic int inside; /* between grab and unlock: one at most */
 static _Atomic int finished;
 
 static void *grab_and_unlock(void *arg)
@@ -184,8 +184,7 @@ static void *delete_all(void *arg)
 {
 	int64_t *deleted = arg;
 
-	*deleted = entry_table_delete_range(table, 0, TO_THE_END,
-					    ENTRY_OF_ALL);
+	*deleted = entry_table_delete_range(table, 0, TO_THE_END, ENTRY_OF_ALL);
 	atomic_fetch_add(&finished, 1);
 	return NULL;
 }
@@ -214,8 +213,8 @@ static void *set_dirty(void *arg)
 	return NULL;
 }
 
-static int flush_while_dirtied(void *arg, unsigned device,
-			       uint64_t device_page, unsigned order)
+static int flush_while_dirtied(void *arg, unsigned device, uint64_t device_page,
+			       unsigned order)
 {
 	pthread_t *thread = arg;
 
@@ -247,7 +246,7 @@ static _Atomic bool stopped, go;
 
 static void stop_before_publish(const char *point)
 {
-	if (strcmp(point, "entry-insert-before-publish"))
+	if (strcmp(point, "entry-insert-before-publish") != 0)
 		return;
 	atomic_store(&stopped, true);
 	while (!atomic_load(&go))
@@ -312,8 +311,8 @@ static void allow(int64_t ret, int one, int other)
 		ck_abort_msg("failed with %d", (int)ret);
 }
 
-static void stress_grab(struct entry_table *one, uint64_t index,
-			unsigned order, const struct entry_new *new)
+static void stress_grab(struct entry_table *one, uint64_t index, unsigned order,
+			const struct entry_new *new)
 {
 	struct entry_info info;
 	struct entry_new at = *new;
@@ -332,10 +331,10 @@ static void stress_turn(struct entry_table *one, unsigned choice)
 	uint64_t unit = choice / 8 % STRESS_UNITS * UNIT;
 	uint64_t index = unit + choice / 32 % 16;
 	uint64_t npages = choice / 512 % 3 ? 1 + choice / 2048 % 20 : UNIT;
-	struct entry_new new = choice / 64 % 2 ? kernel_page(index) :
-						 lease_page(index);
+	struct entry_new new = choice / 64 % 2 ? kernel_page(index)
+					       : lease_page(index);
 
-	new.dirty = new.holder == ENTRY_LEASE && choice / 128 % 2;
+	new.dirty = new.holder == ENTRY_LEASE &&choice / 128 % 2;
 	if (npages == UNIT)
 		new.device_page = index = unit;
 	switch (choice % 8) {

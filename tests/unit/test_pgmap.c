@@ -44,8 +44,7 @@ static void check_ledger(struct pgmap *pgmap, uint64_t folios,
 {
 	uint64_t references;
 
-	ck_assert_uint_eq(pgmap_active_folios_walk(pgmap, &references),
-			  folios);
+	ck_assert_uint_eq(pgmap_active_folios_walk(pgmap, &references), folios);
 	ck_assert_uint_eq(references, page_references);
 	if (pgmap_policy(pgmap) == PGMAP_COUNTER)
 		ck_assert_int_eq(pgmap_references(pgmap) - pgmap_gates(pgmap),
@@ -219,9 +218,9 @@ START_TEST(references_are_known_to_the_counter_policy_only)
 		ck_assert_int_eq(pgmap_references(pgmap),
 				 policy == PGMAP_COUNTER ? 1 : -1);
 		pgmap_put(pgmap, 0, PTE);
-		ck_assert_int_eq(pgmap_policy_of_name(
-					 pgmap_policy_name(policy), &again),
-				 0);
+		ck_assert_int_eq(
+			pgmap_policy_of_name(pgmap_policy_name(policy), &again),
+			0);
 		ck_assert_int_eq(again, policy);
 		finish(pgmap);
 	}
@@ -328,12 +327,10 @@ START_TEST(resurrect_works_from_every_stage_before_and_after_the_release)
 			get(pgmap, 0, PTE);
 		ck_assert_int_eq(pgmap_kill(pgmap), 0);
 		if (stage == 1)
-			ck_assert_int_eq(pgmap_wait_idle(pgmap,
-							 deadline_in(1)),
+			ck_assert_int_eq(pgmap_wait_idle(pgmap, deadline_in(1)),
 					 -ETIMEDOUT);
 		if (stage == 2)
-			ck_assert_int_eq(pgmap_wait_idle(pgmap,
-							 deadline_in(1)),
+			ck_assert_int_eq(pgmap_wait_idle(pgmap, deadline_in(1)),
 					 0);
 		ck_assert_int_eq(pgmap_resurrect(pgmap), 0);
 		ck_assert(!pgmap_is_dying(pgmap));
@@ -443,13 +440,13 @@ END_TEST
 
 /* ------------------------------------------- races, at the pause points */
 
-static _Atomic int arrived;	/* at pgmap-before-count */
-static _Atomic int stop_at;	/* which arrival waits for `go`; 0: none */
+static _Atomic int arrived; /* at pgmap-before-count */
+static _Atomic int stop_at; /* which arrival waits for `go`; 0: none */
 static _Atomic bool go;
 
 static void stop_one(const char *point)
 {
-	if (strcmp(point, "pgmap-before-count"))
+	if (strcmp(point, "pgmap-before-count") != 0)
 		return;
 	if (atomic_fetch_add(&arrived, 1) + 1 != atomic_load(&stop_at))
 		return;
@@ -644,8 +641,7 @@ static void *get_and_put(void *arg)
 		held[count].page = choice / 16 % UNITS * UNIT;
 		if (held[count].order == PTE)
 			held[count].page += choice / 64 % 8;
-		if (pgmap_get_live(pgmap, held[count].page,
-				   held[count].order))
+		if (pgmap_get_live(pgmap, held[count].page, held[count].order))
 			break;
 		if (pgmap_count(pgmap, held[count].page) == 0)
 			ck_abort_msg("idle while held");
@@ -688,8 +684,7 @@ START_TEST(a_kill_in_the_middle_is_waited_for_to_the_last_reference)
 			threads[i] = start(get_and_put, pgmap);
 		usleep(500 * (useconds_t)round % 3000);
 		ck_assert_int_eq(pgmap_kill(pgmap), 0);
-		ck_assert_int_eq(pgmap_wait_idle(pgmap, deadline_in(30000)),
-				 0);
+		ck_assert_int_eq(pgmap_wait_idle(pgmap, deadline_in(30000)), 0);
 		ck_assert_int_eq(releases, 1);
 		ck_assert(!pgmap_busy_range(pgmap, 0, NPAGES, NULL));
 		for (int i = 0; i < STRESS_THREADS; i++)
@@ -719,8 +714,8 @@ static TCase *rules_case(void)
 	tcase_add_test(rules,
 		       an_unknown_policy_and_a_device_too_large_are_refused);
 	tcase_add_test_raise_signal(rules, a_put_too_many_aborts, SIGABRT);
-	tcase_add_test_raise_signal(
-		rules, destroy_of_a_referenced_pgmap_aborts, SIGABRT);
+	tcase_add_test_raise_signal(rules, destroy_of_a_referenced_pgmap_aborts,
+				    SIGABRT);
 	tcase_add_test(rules, pins_are_counted_beside_the_folio);
 	tcase_add_test(rules, a_busy_page_is_found_in_whole_and_split_units);
 	return rules;
@@ -738,8 +733,8 @@ static TCase *removal_case(void)
 		PGMAP_COUNTER, PGMAP_MOUNT + 1);
 	tcase_add_loop_test(removal, the_last_put_wakes_the_remover,
 			    PGMAP_COUNTER, PGMAP_MOUNT + 1);
-	tcase_add_loop_test(removal, a_cancel_wakes_the_remover,
-			    PGMAP_COUNTER, PGMAP_MOUNT + 1);
+	tcase_add_loop_test(removal, a_cancel_wakes_the_remover, PGMAP_COUNTER,
+			    PGMAP_MOUNT + 1);
 	tcase_add_test(removal, a_break_sleeps_until_the_range_is_idle);
 	return removal;
 }
@@ -753,9 +748,9 @@ static TCase *race_case(void)
 		       the_loser_of_the_first_get_puts_its_reference_back);
 	tcase_add_test(races,
 		       an_order_9_get_that_fails_half_way_leaves_the_counts);
-	tcase_add_loop_test(
-		races, no_get_becomes_visible_after_the_kill_was_confirmed,
-		PGMAP_COUNTER, PGMAP_MOUNT);
+	tcase_add_loop_test(races,
+			    no_get_becomes_visible_after_the_kill_was_confirmed,
+			    PGMAP_COUNTER, PGMAP_MOUNT);
 	tcase_add_test(races, a_naive_flag_admits_a_mapping_after_removal);
 	tcase_add_loop_test(races,
 			    both_orders_from_many_threads_leave_no_reference,
