@@ -28,7 +28,7 @@ is "read(2) gives EIO" "$(ask 'pread 0')" EIO
 is "fstat works: metadata lives" "$(ask 'fstat')" ok
 mapper_end
 ok "files on the first are equal" eval 'set -- $on0; (cd "$mnt" && grep -E " ($(echo "$*" | tr " " "|"))$" "$work/sums" | sha256sum -c --quiet)'
-ok "new files can be written" eval 'for i in 1 2 3 4; do head -c 100000 /dev/urandom >"$mnt/new$i" || exit 1; done'
+ok "new files can be written" eval 'for i in 1 2 3 4; do head -c 100000 /dev/urandom >"$mnt/new$i" || break; done && [ $i = 4 ]'
 ok "and read" eval 'cat "$mnt"/new? >/dev/null'
 ok "the ledger adds up" udaxctl verify "$mnt"
 ok "umount and check" eval 'udax_umount && device_clean pmem0 pmem1'

@@ -44,17 +44,17 @@ report() {
 }
 
 ok() {
-	local name=$1 out rc=0
+	local name=$1 rc=0
 	shift
-	out=$("$@" 2>&1) || rc=$?
-	report "$rc" "$name" || diag "$* (status $rc)" "$out"
+	"$@" >"$work/.said" 2>&1 || rc=$?	# in this shell: it may set variables
+	report "$rc" "$name" || diag "$* (status $rc)" "$(cat "$work/.said")"
 }
 
 not_ok() {
-	local name=$1 out rc=0
+	local name=$1 rc=0
 	shift
-	out=$("$@" 2>&1) && rc=1
-	report "$rc" "$name" || diag "$* succeeded" "$out"
+	"$@" >"$work/.said" 2>&1 && rc=1
+	report "$rc" "$name" || diag "$* succeeded" "$(cat "$work/.said")"
 }
 
 is() {
