@@ -129,10 +129,12 @@ void verb_remove_device(struct command_context *context,
 	if (answer->status)
 		return;
 	answer_report(context, answer, &report);
-	if (argument_flag(arguments, "dry_run") ||
-	    argument_flag(arguments, "no_wait"))
+	if (argument_flag(arguments, "dry_run"))
 		return;
-	answer->wait = WAIT_DONE;
+	/* Begun means that new use is refused: a grace period away. */
+	answer->state = DEVICE_BLOCKING;
+	answer->wait = argument_flag(arguments, "no_wait") ? WAIT_STATE
+							   : WAIT_DONE;
 	answer->deadline = timeout_of(arguments);
 }
 
@@ -235,7 +237,7 @@ bool answer_ready(struct command_context *context, struct answer *answer)
 
 	removal_report(device->removal, &report);
 	if (answer->wait == WAIT_STATE)
-		ready = removal_reached(report.state, answer->state);
+		ready = removal_reached(&report, answer->state);
 	else if (answer->wait == WAIT_LIVE)
 		ready = report.state == DEVICE_LIVE;
 	else if (answer->wait == WAIT_STOP)

@@ -339,11 +339,13 @@ int removal_continue(struct removal *removal)
 	return err;
 }
 
-bool removal_reached(enum removal_state now, enum removal_state wanted)
+bool removal_reached(const struct removal_report *now, enum removal_state state)
 {
-	if (wanted == DEVICE_LIVE || wanted >= DEVICE_MISSING)
-		return now == wanted;
-	return now >= wanted && now <= DEVICE_DEAD;
+	if (state == DEVICE_LIVE || state >= DEVICE_MISSING)
+		return now->state == state;
+	if (now->state == DEVICE_BLOCKING && now->first_refusal_us < 0)
+		return false;
+	return now->state >= state && now->state <= DEVICE_DEAD;
 }
 
 bool removal_is_stepping(const struct removal *removal)
@@ -357,33 +359,45 @@ bool removal_is_stepping(const struct removal *removal)
 	return stepping;
 }
 
-int removal_wait(struct removal *removal, enum removal_state state,
-		 struct deadline deadline)
+static void report_locked(const struct removal *removal,
+			  struct removal_report *out)
 {
-	int err = 0;
+	int64_t until_ns = removal->ended_ns ? removal->ended_ns
+					     : clock_monotonic_ns();
 
-	pthread_mutex_lock(&removal->lock);
-	while (!err && !removal_reached(removal_state(removal), state))
-		err = deadline_wait(deadline, &removal->moved, &removal->lock);
-	pthread_mutex_unlock(&removal->lock);
-	return err;
-}
-
-void removal_report(const struct removal *removal, struct removal_report *out)
-{
-	struct removal *mutable = (struct removal *)removal;
-	int64_t until_ns;
-
-	pthread_mutex_lock(&mutable->lock);
 	*out = removal->count;
 	out->state = removal_state(removal);
 	out->stopped = removal->stopped;
-	until_ns = removal->ended_ns ? removal->ended_ns : clock_monotonic_ns();
 	out->elapsed_us = removal->accepted_ns
 				  ? (until_ns - removal->accepted_ns) /
 					    NS_PER_US
 				  : 0;
 	out->references = pgmap_references(removal->pgmap);
+}
+
+int removal_wait(struct removal *removal, enum removal_state state,
+		 struct deadline deadline)
+{
+	struct removal_report now;
+	int err = 0;
+
+	pthread_mutex_lock(&removal->lock);
+	for (;;) {
+		report_locked(removal, &now);
+		if (err || removal_reached(&now, state))
+			break;
+		err = deadline_wait(deadline, &removal->moved, &removal->lock);
+	}
+	pthread_mutex_unlock(&removal->lock);
+	return removal_reached(&now, state) ? 0 : err;
+}
+
+void removal_report(const struct removal *removal, struct removal_report *out)
+{
+	struct removal *mutable = (struct removal *)removal;
+
+	pthread_mutex_lock(&mutable->lock);
+	report_locked(removal, out);
 	pthread_mutex_unlock(&mutable->lock);
 }
 

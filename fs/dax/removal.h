@@ -109,8 +109,12 @@ void removal_report(const struct removal *removal, struct removal_report *out);
 bool removal_cancelled(const struct removal *removal);
 /* Under way with --step: it will stop, or has. */
 bool removal_is_stepping(const struct removal *removal);
-/* Has `state` been reached, or passed on the way to dead? */
-bool removal_reached(enum removal_state now, enum removal_state state);
+/*
+ * Has `state` been reached, or passed on the way to dead? Blocking counts from
+ * the confirmed kill on: who waited for it may rely on the refusal.
+ */
+bool removal_reached(const struct removal_report *now,
+		     enum removal_state state);
 /* Live, or blocked but the last notification has not returned yet. */
 bool removal_admits_writeback(const struct removal *removal);
 void removal_count(struct removal *removal, uint64_t entries_deleted,
