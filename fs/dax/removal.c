@@ -90,6 +90,13 @@ static bool ends(enum removal_state state)
 	       state == DEVICE_FAILED;
 }
 
+static void tell_changed(struct removal *removal)
+{
+	if (removal->ops->changed)
+		removal->ops->changed(removal->arg, removal->device,
+				      removal_state(removal));
+}
+
 static void enter(struct removal *removal, enum removal_state state)
 {
 	pthread_mutex_lock(&removal->lock);
@@ -101,8 +108,7 @@ static void enter(struct removal *removal, enum removal_state state)
 	pthread_cond_broadcast(&removal->moved);
 	pthread_mutex_unlock(&removal->lock);
 	TRACE2(removal_state, removal->device, state);
-	if (removal->ops->changed)
-		removal->ops->changed(removal->arg, removal->device, state);
+	tell_changed(removal);
 }
 
 /* --step: the end of a phase; on until removal_continue() or a cancel. */
@@ -118,9 +124,7 @@ static void end_of_phase(struct removal *removal, const char *point)
 	pthread_mutex_unlock(&removal->lock);
 	if (!stop)
 		return;
-	if (removal->ops->changed)
-		removal->ops->changed(removal->arg, removal->device,
-				      removal_state(removal));
+	tell_changed(removal);
 	pthread_mutex_lock(&removal->lock);
 	while (removal->stopped && !removal_cancelled(removal) &&
 	       !removal->failing)
@@ -158,6 +162,7 @@ static void block(struct removal *removal)
 		(clock_monotonic_ns() - removal->accepted_ns) / NS_PER_US;
 	pthread_cond_broadcast(&removal->moved);
 	pthread_mutex_unlock(&removal->lock);
+	tell_changed(removal);
 
 	if (removal->ops->blocked)
 		removal->ops->blocked(removal->arg, removal->device);

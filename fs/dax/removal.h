@@ -77,7 +77,8 @@ struct removal_ops {
 	int (*retire)(void *arg, unsigned device);
 	/* Unmap, close, unlock. */
 	void (*close)(void *arg, unsigned device);
-	/* A state was entered (monitor, waiters). Any thread, no lock held. */
+	/* A state was entered, the kill confirmed, a step stopped at (monitor,
+	 * waiters). Any thread, no lock held. */
 	void (*changed)(void *arg, unsigned device, enum removal_state state);
 };
 

@@ -3,7 +3,7 @@
 # A second removal is refused, joined by wait-device; a removal is stepped and cancelled in each state.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
-plan 44
+plan 43
 
 udax_mkfs pmem0
 ok "mounts" udax_mount pmem0

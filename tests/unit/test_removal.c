@@ -114,7 +114,7 @@ START_TEST(an_idle_device_goes_through_every_state_to_dead)
 	removal_destroy(world.removal);
 	world.removal = NULL;
 	for (state = DEVICE_BLOCKING; state <= DEVICE_DEAD; state++)
-		ck_assert_int_eq(atomic_load(&world.visited[state]), 1);
+		ck_assert_int_ge(atomic_load(&world.visited[state]), 1);
 	ck_assert_int_eq(atomic_load(&world.retired), 1);
 	ck_assert_int_eq(atomic_load(&world.closed), 1);
 }
