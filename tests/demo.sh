@@ -5,7 +5,11 @@ set -euo pipefail
 
 build=$(cd "$1" && pwd)
 PATH=$build:$build/tests/lib:$PATH
-work=$(mktemp -d "${TMPDIR:-/tmp}/udaxfs-demo.XXXXXX")
+# On tmpfs if there is room: a store is made durable by msync, and a disk's is slow.
+memory=/dev/shm
+[ -w $memory ] && [ "$(stat -f -c %T $memory)" = tmpfs ] &&
+	[ "$(df --output=avail -k $memory | tail -1)" -gt 1200000 ] || memory=${TMPDIR:-/tmp}
+work=$(mktemp -d "$memory/udaxfs-demo.XXXXXX")
 tree=${UDAX_DEMO_TREE:-/usr/include}	# what is copied in
 device=$work/pmem0 mount=$work/mnt mapper_pid=
 
@@ -23,7 +27,7 @@ trap 'exit 143' TERM HUP
 
 step=0
 act() { step=$((step + 1)); printf '\n\033[1m%d. %s\033[0m\n' "$step" "$*"; }
-run() { printf '   $ %s\n' "$*" | sed "s|$work/||g"; "$@" | sed "s|$work/||g; s/^/   /"; }
+run() { printf '   $ %s\n' "$*" | sed "s|$work/||g"; "$@" | sed "s/^/   /"; }
 die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
 
 # ask LINE: one command to the program that has the file mapped.
@@ -46,7 +50,7 @@ run diff -r --no-dereference "$tree" "$mount/tree"
 printf '   %s files, equal\n' "$(find "$mount/tree" -type f | wc -l)"
 
 act "A program maps a file and stores to it"
-head -c 65536 /dev/zero >"$mount/data"
+head -c 16384 /dev/zero >"$mount/data"
 coproc MAPPER { exec mapper "$mount/data"; }
 mapper_pid=$MAPPER_PID
 read -r -t 20 line <&"${MAPPER[0]}" && [ "$line" = mapped ] || die "mapper: ${line:-no answer}"

@@ -22,7 +22,10 @@ PATH=$build:$build/tests/lib:$PATH
 
 checks=0 planned=0 failures=0
 out='' err=''
-work=$(mktemp -d "${TMPDIR:-/tmp}/udaxfs-test.XXXXXX")
+# On tmpfs if there is one: a store is made durable by msync, and a disk's is slow.
+memory=/dev/shm
+[ -w $memory ] && [ "$(stat -f -c %T $memory)" = tmpfs ] || memory=${TMPDIR:-/tmp}
+work=$(mktemp -d "$memory/udaxfs-test.XXXXXX")
 mnt=$work/mnt
 mkdir "$mnt"
 daemon=
