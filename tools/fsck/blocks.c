@@ -104,8 +104,7 @@ enum claim blocks_claim(struct fsck *fsck, uint64_t addr, uint64_t blocks,
 	uint64_t block = addr_block(addr), end = block + blocks, taken;
 	struct fsck_device *device = &fsck->device[index];
 
-	if (index >= fsck->device_count ||
-	    fsck->sb->roll[index].state != ROLL_PRESENT) {
+	if (index >= fsck->device_count || fsck->sb->roll[index].state == 0) {
 		problem_inode(fsck, "extent", ino,
 			      "%s on device %u, which is no member",
 			      owner_names[kind], index);

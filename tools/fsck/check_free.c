@@ -59,7 +59,7 @@ static void check_one(struct fsck *fsck, const struct fsck_device *device)
 			       bits_count(device->used, 0, sb->size_blocks);
 	int err;
 
-	if (sb->freemap_blocks == 0)
+	if (sb->freemap_blocks == 0 || device->stale || !device->clean)
 		return;
 	err = freemap_check(map, sb->freemap_blocks, sb->size_blocks,
 			    sb->generation, sb->lineage);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <uuid/uuid.h>
 
 static bool same_bytes(const uint8_t a[16], const uint8_t b[16])
 {
@@ -17,36 +18,42 @@ static void drop(struct fsck *fsck, unsigned index)
 	fsck->members.device[index] = NULL;
 }
 
-/* Whether what is on it belongs to the state that the reference describes. */
+/* In step, or a mount was cut short between two superblocks. */
+static bool same_history(const superblock_media *truth,
+			 const superblock_media *own)
+{
+	return same_bytes(own->lineage, truth->lineage) &&
+	       own->generation <= truth->generation &&
+	       own->generation + 1 >= truth->generation;
+}
+
+/* As mount decides it: a member that was left out comes back only if nothing
+ * has changed on it since. */
 static bool belongs(struct fsck *fsck, unsigned index)
 {
-	const struct fsck_device *member = &fsck->device[index];
-	const superblock_media *sb = fsck->sb;
+	struct fsck_device *member = &fsck->device[index];
+	const roll_entry_media *entry = &fsck->sb->roll[index];
+	const superblock_media *truth = fsck->sb, *own = &member->sb;
 	const char *path = member->device->path;
 
-	if (index >= sb->device_count ||
-	    sb->roll[index].state != ROLL_PRESENT) {
+	if (index >= truth->device_count || entry->state == 0 ||
+	    !same_bytes(own->device_uuid, entry->uuid)) {
 		problem_device(fsck, "roll", path, false,
-			       "is member %u, which the filesystem has not "
-			       "(any more)",
-			       index);
+			       "is not in the list of members");
 		return false;
 	}
-	if (!same_bytes(member->sb.device_uuid, sb->roll[index].uuid)) {
+	if (entry->state == ROLL_PRESENT && same_history(truth, own))
+		return true;
+	if (own->generation != entry->generation) {
 		problem_device(fsck, "roll", path, false,
-			       "is not the device that the others know as "
-			       "member %u",
-			       index);
+			       "has been changed apart: its generation is %ju, "
+			       "the others knew it at %ju",
+			       (uintmax_t)own->generation,
+			       (uintmax_t)entry->generation);
 		return false;
 	}
-	if (!same_bytes(member->sb.lineage, sb->lineage)) {
-		problem_device(fsck, "roll", path, false,
-			       "has another lineage: the filesystem went on "
-			       "without it (generation %ju, it has %ju)",
-			       (uintmax_t)sb->generation,
-			       (uintmax_t)member->sb.generation);
-		return false;
-	}
+	note(fsck, "%s: was left out; the next mount takes it back", path);
+	member->stale = true;
 	return true;
 }
 
@@ -74,13 +81,42 @@ static void compare(struct fsck *fsck, unsigned index)
 			       (uintmax_t)own->generation,
 			       (uintmax_t)sb->generation);
 	for (i = 0; i < sb->device_count && fsck->clean; i++)
-		if (own->device_count != sb->device_count ||
-		    own->roll[i].state != sb->roll[i].state ||
+		if (own->roll[i].state != sb->roll[i].state ||
 		    !same_bytes(own->roll[i].uuid, sb->roll[i].uuid)) {
 			problem_device(fsck, "roll", path, false,
 				       "has another list of members");
 			return;
 		}
+}
+
+/* roll entry of one that was not given */
+static void check_absent(struct fsck *fsck, unsigned index)
+{
+	const roll_entry_media *entry = &fsck->sb->roll[index];
+	char uuid[UUID_STR_LEN];
+
+	uuid_unparse_lower(entry->uuid, uuid);
+	if (entry->state == ROLL_REMOVED) {
+		note(fsck,
+		     "member %u (%s) was left out and is not here: what "
+		     "is on it is not checked",
+		     index, uuid);
+		fsck->removed++;
+	} else if (entry->state == ROLL_PRESENT) {
+		note(fsck,
+		     "member %u (%s) is missing: what is on it is not "
+		     "checked",
+		     index, uuid);
+		fsck->missing++;
+	}
+}
+
+static void check_one(struct fsck *fsck, unsigned index)
+{
+	if (!is_member(fsck, index))
+		check_absent(fsck, index);
+	else if (!fsck->device[index].stale)
+		compare(fsck, index);
 }
 
 int check_roll(struct fsck *fsck)
@@ -91,15 +127,10 @@ int check_roll(struct fsck *fsck)
 	for (i = 0; i < ROLL_MAX; i++)
 		if (fsck->device[i].device != NULL && !belongs(fsck, i))
 			drop(fsck, i);
-	fsck->clean = true;
+	fsck->clean = is_member(fsck, fsck->metadata_device) &&
+		      (sb->flags & SUPERBLOCK_CLEAN);
 	for (i = 0; i < sb->device_count; i++)
-		if (is_member(fsck, i) && !fsck->device[i].clean)
-			fsck->clean = false;
-	for (i = 0; i < sb->device_count; i++)
-		if (is_member(fsck, i))
-			compare(fsck, i);
-		else if (sb->roll[i].state == ROLL_PRESENT)
-			missing_member(fsck, i, sb->roll[i].uuid);
+		check_one(fsck, i);
 
 	if (is_member(fsck, fsck->metadata_device))
 		return 0;

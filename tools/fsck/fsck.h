@@ -58,6 +58,7 @@ struct fsck_device {
 	struct device *device; /* NULL: missing or unusable */
 	superblock_media sb;   /* the copy that holds */
 	bool clean;
+	bool stale;	/* left out, then unchanged: its free map is old */
 	uint64_t *used; /* bit per block; past the end: used */
 };
 
@@ -118,8 +119,9 @@ struct fsck {
 	unsigned device_count;
 	unsigned metadata_device;
 	const superblock_media *sb; /* the metadata device's, or the newest */
-	bool clean;		    /* every member says so */
-	unsigned missing;	    /* members not here */
+	bool clean;		    /* the metadata device says so */
+	unsigned missing;	    /* present ones that are not here */
+	unsigned removed;	    /* left out and not here either */
 	bool checked;		    /* all passes have run */
 	struct journal_replay_report replay;
 	struct tree_env tree_env; /* look-ups of single entries */

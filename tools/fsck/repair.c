@@ -61,18 +61,33 @@ static bool empty_journal(struct fsck *fsck, uint64_t *next_sequence)
 	return true;
 }
 
+/* What all members say alike: see mark_one(). */
+static void set_truth(struct fsck *fsck, uint64_t next_sequence)
+{
+	superblock_media *truth = &fsck->device[fsck->metadata_device].sb;
+	const struct fsck_counts *counts = &fsck->counts;
+	unsigned i;
+
+	truth->flags |= SUPERBLOCK_CLEAN;
+	truth->inodes_used = 1 + counts->files + counts->directories +
+			     counts->symlinks + counts->others;
+	truth->journal_sequence = next_sequence;
+	for (i = 0; i < fsck->device_count; i++)
+		if (is_member(fsck, i))
+			truth->roll[i].generation = truth->generation;
+}
+
 /* As at a clean unmount: primary first, each persisted before the other. */
-static bool mark_one(struct fsck *fsck, unsigned index, uint64_t next_sequence)
+static bool mark_one(struct fsck *fsck, unsigned index)
 {
 	struct fsck_device *member = &fsck->device[index];
-	const struct fsck_counts *counts = &fsck->counts;
 	superblock_media *sb = &member->sb;
 
-	sb->flags |= SUPERBLOCK_CLEAN;
+	sb->flags = fsck->sb->flags;
+	sb->inodes_used = fsck->sb->inodes_used;
+	sb->journal_sequence = fsck->sb->journal_sequence;
+	memcpy(sb->roll, fsck->sb->roll, sizeof(sb->roll));
 	sb->sequence++;
-	sb->inodes_used = 1 + counts->files + counts->directories +
-			  counts->symlinks + counts->others;
-	sb->journal_sequence = next_sequence;
 	superblock_seal(sb);
 	return repair_superblock(member->device, sb, 0) &&
 	       repair_superblock(member->device, sb,
@@ -86,7 +101,8 @@ static bool same_generation(const struct fsck *fsck)
 
 	for (i = 0; i < fsck->device_count; i++)
 		if (is_member(fsck, i) &&
-		    (fsck->device[i].sb.generation != fsck->sb->generation ||
+		    (fsck->device[i].stale ||
+		     fsck->device[i].sb.generation != fsck->sb->generation ||
 		     fsck->device[i].sb.freemap_blocks == 0))
 			return false;
 	return true;
@@ -110,11 +126,13 @@ void repair_mark_clean(struct fsck *fsck)
 	for (i = 0; i < fsck->device_count && done; i++)
 		done = !is_member(fsck, i) || save_freemap(&fsck->device[i]);
 	done = done && empty_journal(fsck, &next_sequence);
+	if (done)
+		set_truth(fsck, next_sequence);
 	/* the metadata device last: it decides */
 	for (i = 0; i < fsck->device_count && done; i++)
 		if (is_member(fsck, i) && i != fsck->metadata_device)
-			done = mark_one(fsck, i, next_sequence);
-	done = done && mark_one(fsck, fsck->metadata_device, next_sequence);
+			done = mark_one(fsck, i);
+	done = done && mark_one(fsck, fsck->metadata_device);
 	if (done)
 		corrected(fsck, "marked clean");
 	else

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include <uuid/uuid.h>
 
 #define PROGRESS_FIRST_MS 1000
 #define PROGRESS_EVERY_MS 200
@@ -170,16 +169,6 @@ void operational(struct fsck *fsck, const char *format, ...)
 	progress_end(fsck);
 	fflush(stdout);
 	log_error("%s", message);
-}
-
-void missing_member(struct fsck *fsck, unsigned index, const uint8_t uuid[16])
-{
-	char text[UUID_STR_LEN];
-
-	uuid_unparse_lower(uuid, text);
-	note(fsck, "member %u (%s) is missing: what is on it is not checked",
-	     index, text);
-	fsck->missing++;
 }
 
 uint64_t problems_left(const struct fsck *fsck)

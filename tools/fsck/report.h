@@ -36,7 +36,6 @@ void corrected(struct fsck *fsck, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void operational(struct fsck *fsck, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-void missing_member(struct fsck *fsck, unsigned index, const uint8_t uuid[16]);
 
 uint64_t problems_left(const struct fsck *fsck);
 int report_exit(const struct fsck *fsck);

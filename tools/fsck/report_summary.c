@@ -80,11 +80,12 @@ static void add_missing(const struct fsck *fsck, struct json_object *out)
 	for (i = 0; fsck->sb && i < fsck->device_count; i++) {
 		struct json_object *one;
 
-		if (fsck->sb->roll[i].state != ROLL_PRESENT ||
-		    is_member(fsck, i))
+		if (fsck->sb->roll[i].state == 0 || is_member(fsck, i))
 			continue;
 		one = json_object_new_object();
 		add_number(one, "index", i);
+		add_bool(one, "left_out",
+			 fsck->sb->roll[i].state == ROLL_REMOVED);
 		json_object_object_add(one, "uuid",
 				       uuid_json(fsck->sb->roll[i].uuid));
 		json_object_array_add(missing, one);
@@ -166,7 +167,8 @@ static void print_verdict(const struct fsck *fsck)
 		       (uintmax_t)all->problems_fixed);
 	else
 		printf("%s: %s, %ju files, %ju directories\n", uuid,
-		       fsck->missing ? "what is here is clean" : "clean",
+		       fsck->missing + fsck->removed ? "what is here is clean"
+						     : "clean",
 		       (uintmax_t)fsck->counts.files,
 		       (uintmax_t)fsck->counts.directories);
 }

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * poke.c -- damage with a valid checksum: what a flipped bit cannot make
+ *
+ *   poke DEVICE super FIELD VALUE         both superblocks
+ *   poke DEVICE inode INO FIELD VALUE     0: the inode file's own
+ *   poke DEVICE entry DIR NAME ino|type VALUE
+ *   poke DEVICE extent INO BLOCK addr|blocks|flags VALUE
+ *   poke DEVICE where inode INO           byte offset on the device
+ *   poke DEVICE where node INO            ... of a tree node below the root
+ *   poke DEVICE lookup DIR NAME           inode number
+ *   poke DEVICE get inode INO FIELD
+ *
+ * DEVICE is the metadata device, or the only one. VALUE: a number, or +N, -N.
+ */
+#include "device/device.h"
+#include "device/members.h"
+#include "media/inode.h"
+#include "media/name.h"
+#include "media/node.h"
+#include "media/superblock.h"
+#include "tree/tree.h"
+
+#include <err.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct field {
+	const char *name;
+	size_t offset;
+	size_t bytes;
+};
+
+#define FIELD(type, name)                                                      \
+	{                                                                      \
+#name, offsetof(type, name), sizeof(((type *)0)->name)         \
+	}
+
+static const struct field inode_fields[] = {
+	FIELD(inode_media, ino),	 FIELD(inode_media, mode),
+	FIELD(inode_media, format),	 FIELD(inode_media, nlink),
+	FIELD(inode_media, size),	 FIELD(inode_media, blocks),
+	FIELD(inode_media, parent_ino),	 FIELD(inode_media, parent_key),
+	FIELD(inode_media, pending_end), FIELD(inode_media, xattr_root),
+	FIELD(inode_media, generation),	 { NULL, 0, 0 },
+};
+
+static const struct field super_fields[] = {
+	FIELD(superblock_media, flags),
+	FIELD(superblock_media, generation),
+	FIELD(superblock_media, sequence),
+	FIELD(superblock_media, incompat),
+	FIELD(superblock_media, inodes_used),
+	FIELD(superblock_media, journal_start),
+	FIELD(superblock_media, journal_blocks),
+	FIELD(superblock_media, freemap_start),
+	FIELD(superblock_media, inode_root),
+	FIELD(superblock_media, device_index),
+	FIELD(superblock_media, device_count),
+	FIELD(superblock_media, hash_seed),
+	{ NULL, 0, 0 },
+};
+
+static const struct field extent_fields[] = {
+	FIELD(extent_media, addr),
+	FIELD(extent_media, blocks),
+	FIELD(extent_media, flags),
+	{ NULL, 0, 0 },
+};
+
+static const struct field entry_fields[] = {
+	FIELD(dirent_media, ino),
+	FIELD(dirent_media, type),
+	{ NULL, 0, 0 },
+};
+
+static struct device *device;
+static struct members members;
+static struct tree_env env;
+static const superblock_media *sb;
+
+static const struct field *field_of(const struct field *fields,
+				    const char *name)
+{
+	for (; fields->name; fields++)
+		if (strcmp(fields->name, name) == 0)
+			return fields;
+	errx(2, "no field %s", name);
+}
+
+static void set(void *at, const struct field *fields, const char *name,
+		const char *text)
+{
+	const struct field *field = field_of(fields, name);
+	uint64_t value = strtoull(text, NULL, 0), old = 0;
+
+	memcpy(&old, (char *)at + field->offset, field->bytes);
+	if (text[0] == '+' || text[0] == '-')
+		value += old;
+	memcpy((char *)at + field->offset, &value, field->bytes);
+}
+
+static struct tree tree_of(uint64_t ino, inode_media *inode)
+{
+	return (struct tree){
+		.env = &env,
+		.owner = ino,
+		.kind = inode->format == INODE_ENTRIES ? TREE_ENTRIES
+						       : TREE_EXTENTS,
+		.root = (node_media *)inode->area,
+		.root_capacity_bytes = INODE_AREA_BYTES,
+	};
+}
+
+static inode_media *inode_file(void)
+{
+	return device_at(device, addr_offset(sb->inode_root));
+}
+
+static inode_media *inode_at(uint64_t ino)
+{
+	struct tree tree = tree_of(INO_INODE_FILE, inode_file());
+	uint64_t block = ino * INODE_BYTES / BLOCK_BYTES;
+	const extent_media *extent;
+	struct tree_cursor cursor;
+
+	if (ino == INO_INODE_FILE)
+		return inode_file();
+	if (tree_seek_floor(&tree, block, &cursor) != 0)
+		errx(1, "no inode %ju", (uintmax_t)ino);
+	extent = cursor.value;
+	if (block - cursor.key >= extent->blocks)
+		errx(1, "no inode %ju", (uintmax_t)ino);
+	return device_at(device, addr_offset(extent->addr) +
+					 (block - cursor.key) * BLOCK_BYTES +
+					 ino * INODE_BYTES % BLOCK_BYTES);
+}
+
+/* After a value below the cursor was changed. */
+static void seal(const struct tree_cursor *cursor, inode_media *inode)
+{
+	unsigned i;
+
+	for (i = 0; i < NODE_LEVELS_MAX && cursor->at[i].node; i++)
+		if (cursor->at[i].addr != ADDR_NONE)
+			node_block_seal(device_at(
+				device, addr_offset(cursor->at[i].addr)));
+	inode_media_seal(inode);
+}
+
+static void find_entry(uint64_t dir, const char *name, struct tree *tree,
+		       struct tree_cursor *cursor)
+{
+	uint64_t key = name_key(sb->hash_seed, name, strlen(name));
+	int error;
+
+	*tree = tree_of(dir, inode_at(dir));
+	memset(cursor, 0, sizeof(*cursor));
+	error = tree_seek(tree, key, cursor);
+	while (error == 0 && cursor->key - key < NAME_COLLISIONS) {
+		const dirent_media *entry = cursor->value;
+
+		if (entry->name_length == strlen(name) &&
+		    memcmp(entry->name, name, strlen(name)) == 0)
+			return;
+		error = tree_next(cursor);
+	}
+	errx(1, "no entry %s", name);
+}
+
+static void poke_super(char **args)
+{
+	uint64_t second = superblock_second_offset(sb->size_blocks);
+	superblock_media copy = *sb;
+
+	set(&copy, super_fields, args[0], args[1]);
+	superblock_seal(&copy);
+	memcpy(device_at(device, 0), &copy, sizeof(copy));
+	memcpy(device_at(device, second), &copy, sizeof(copy));
+}
+
+static void poke_inode(char **args)
+{
+	inode_media *inode = inode_at(strtoull(args[0], NULL, 0));
+
+	set(inode, inode_fields, args[1], args[2]);
+	inode_media_seal(inode);
+}
+
+static void poke_entry(char **args)
+{
+	uint64_t dir = strtoull(args[0], NULL, 0);
+	struct tree_cursor cursor;
+	struct tree tree;
+
+	find_entry(dir, args[1], &tree, &cursor);
+	set((void *)cursor.value, entry_fields, args[2], args[3]);
+	seal(&cursor, inode_at(dir));
+}
+
+static void poke_extent(char **args)
+{
+	inode_media *inode = inode_at(strtoull(args[0], NULL, 0));
+	struct tree tree = tree_of(strtoull(args[0], NULL, 0), inode);
+	struct tree_cursor cursor = { .depth = 0 };
+
+	if (tree_seek_floor(&tree, strtoull(args[1], NULL, 0), &cursor) != 0)
+		errx(1, "no extent there");
+	set((void *)cursor.value, extent_fields, args[2], args[3]);
+	seal(&cursor, inode);
+}
+
+static int print_node(uint64_t addr, void *arg)
+{
+	(void)arg;
+	printf("%ju\n", (uintmax_t)addr_offset(addr));
+	return 1;
+}
+
+static void where(char **args)
+{
+	uint64_t ino = strtoull(args[1], NULL, 0);
+	inode_media *inode = inode_at(ino);
+	struct tree tree = tree_of(ino, inode);
+
+	if (strcmp(args[0], "inode") == 0)
+		printf("%ju\n", (uintmax_t)device_offset(device, inode));
+	else if (tree_walk_blocks(&tree, print_node, NULL) != 1)
+		errx(1, "no node below the root");
+}
+
+static void get_inode(char **args)
+{
+	const inode_media *inode = inode_at(strtoull(args[1], NULL, 0));
+	const struct field *field = field_of(inode_fields, args[2]);
+	uint64_t value = 0;
+
+	memcpy(&value, (const char *)inode + field->offset, field->bytes);
+	printf("%ju\n", (uintmax_t)value);
+}
+
+static void lookup(char **args)
+{
+	struct tree_cursor cursor;
+	struct tree tree;
+
+	find_entry(strtoull(args[0], NULL, 0), args[1], &tree, &cursor);
+	printf("%ju\n", (uintmax_t)((const dirent_media *)cursor.value)->ino);
+}
+
+static const struct {
+	const char *name;
+	int args;
+	void (*fn)(char **args);
+} verbs[] = {
+	{ "super", 2, poke_super }, { "inode", 3, poke_inode },
+	{ "entry", 4, poke_entry }, { "extent", 4, poke_extent },
+	{ "where", 2, where },	    { "get", 3, get_inode },
+	{ "lookup", 2, lookup },
+};
+
+int main(int argc, char **argv)
+{
+	const struct device_options options = { .read_only = false };
+	char why[DEVICE_WHY_BYTES];
+	bool damaged;
+	size_t i;
+
+	if (argc < 3)
+		errx(2, "poke DEVICE VERB ARGUMENT...");
+	if (device_open(&device, argv[1], &options, why, sizeof(why)) != 0)
+		errx(1, "%s: %s", argv[1], why);
+	if (superblock_pick(device->base, device->size_bytes, &sb, &damaged))
+		errx(1, "%s: no superblock", argv[1]);
+	members.device[sb->device_index] = device;
+	members.count = sb->device_index + 1u;
+	if (tree_env_init(&env, &members, sb->metadata_device) != 0)
+		errx(1, "out of memory");
+	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].name, argv[2]) == 0 &&
+		    argc == 3 + verbs[i].args) {
+			verbs[i].fn(argv + 3);
+			device_close(device);
+			tree_env_fini(&env);
+			return 0;
+		}
+	errx(2, "what is %s?", argv[2]);
+}
