@@ -307,6 +307,7 @@ static int link_locked(struct fs *fs, struct inode *inode, struct inode *dir,
 int dir_link(struct request *request, struct inode *inode, struct inode *dir,
 	     const char *name)
 {
+	struct inode *both[] = { inode, dir };
 	struct fs *fs = request->fs;
 	struct name checked;
 	int err;
@@ -322,12 +323,10 @@ int dir_link(struct request *request, struct inode *inode, struct inode *dir,
 		return -EPERM;
 	pthread_mutex_lock(&fs->namespace_lock);
 	err = space_left(fs);
-	pthread_rwlock_wrlock(&dir->lock);
-	pthread_rwlock_wrlock(&inode->lock);
+	inodes_lock(both, 2);
 	if (!err)
 		err = link_locked(fs, inode, dir, &checked);
-	pthread_rwlock_unlock(&inode->lock);
-	pthread_rwlock_unlock(&dir->lock);
+	inodes_unlock(both, 2);
 	pthread_mutex_unlock(&fs->namespace_lock);
 	return err;
 }

@@ -51,6 +51,7 @@ static int remove_name(struct fs *fs, struct inode *dir,
 		       const struct name *name, bool want_dir,
 		       struct inode **out)
 {
+	struct inode *both[2];
 	struct entry entry;
 	int err;
 
@@ -64,11 +65,11 @@ static int remove_name(struct fs *fs, struct inode *dir,
 	err = inode_look(fs, entry.ino, out);
 	if (err)
 		return err == -ESTALE ? -EUCLEAN : err;
-	pthread_rwlock_wrlock(&dir->lock);
-	pthread_rwlock_wrlock(&(*out)->lock);
+	both[0] = dir;
+	both[1] = *out;
+	inodes_lock(both, 2);
 	err = remove_locked(fs, dir, *out, &entry);
-	pthread_rwlock_unlock(&(*out)->lock);
-	pthread_rwlock_unlock(&dir->lock);
+	inodes_unlock(both, 2);
 	return err;
 }
 

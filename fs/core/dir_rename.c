@@ -210,26 +210,6 @@ static int change(const struct rename *rename, struct txn *txn)
 	return err;
 }
 
-static void lock_all(const struct rename *rename)
-{
-	pthread_rwlock_wrlock(&rename->from.dir->lock);
-	if (!one_dir(rename))
-		pthread_rwlock_wrlock(&rename->to.dir->lock);
-	pthread_rwlock_wrlock(&rename->from.inode->lock);
-	if (rename->to.inode)
-		pthread_rwlock_wrlock(&rename->to.inode->lock);
-}
-
-static void unlock_all(const struct rename *rename)
-{
-	if (rename->to.inode)
-		pthread_rwlock_unlock(&rename->to.inode->lock);
-	pthread_rwlock_unlock(&rename->from.inode->lock);
-	if (!one_dir(rename))
-		pthread_rwlock_unlock(&rename->to.dir->lock);
-	pthread_rwlock_unlock(&rename->from.dir->lock);
-}
-
 static bool is_either_dir(const struct rename *rename,
 			  const struct inode *inode)
 {
@@ -238,20 +218,22 @@ static bool is_either_dir(const struct rename *rename,
 
 static int change_locked(const struct rename *rename)
 {
+	struct inode *all[] = { rename->from.dir, rename->to.dir,
+				rename->from.inode, rename->to.inode };
 	struct txn *txn;
 	int err;
 
 	if (is_either_dir(rename, rename->from.inode) ||
 	    is_either_dir(rename, rename->to.inode))
 		return -EUCLEAN; /* a directory in itself */
-	lock_all(rename);
+	inodes_lock(all, 4);
 	txn = txn_begin(rename->fs->journal);
 	err = change(rename, txn);
 	if (err)
 		txn_abort(txn);
 	else
 		err = txn_commit(txn);
-	unlock_all(rename);
+	inodes_unlock(all, 4);
 	return err;
 }
 

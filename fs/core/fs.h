@@ -8,7 +8,7 @@
  *
  * Lock order (doc/LOCKING.md), outermost first:
  *   fs.namespace_lock   every call that changes a directory; only its holder
- *                       may hold more than one inode lock
+ *                       may hold more than one inode lock (inodes_lock)
  *   inode.lock          shared to read, exclusive to change
  *   entry table lock, entry lock bits
  *   journal's mutex

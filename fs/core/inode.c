@@ -177,6 +177,34 @@ inode_media *inode_edit(struct txn *txn, struct inode *inode)
 			       (txn_seal_fn *)inode_media_seal);
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const struct inode *left = *(struct inode *const *)a;
+	const struct inode *right = *(struct inode *const *)b;
+
+	if (!left || !right)
+		return !left - !right; /* NULL comes last */
+	return (left->ino > right->ino) - (left->ino < right->ino);
+}
+
+void inodes_lock(struct inode **inodes, unsigned count)
+{
+	unsigned i;
+
+	qsort(inodes, count, sizeof(*inodes), by_number);
+	for (i = 0; i < count && inodes[i]; i++)
+		if (i == 0 || inodes[i] != inodes[i - 1])
+			pthread_rwlock_wrlock(&inodes[i]->lock);
+}
+
+void inodes_unlock(struct inode **inodes, unsigned count)
+{
+	while (count-- > 0)
+		if (inodes[count] &&
+		    (count == 0 || inodes[count] != inodes[count - 1]))
+			pthread_rwlock_unlock(&inodes[count]->lock);
+}
+
 /* By index, so that inodes may come and go meanwhile. */
 static struct inode *hold_next(struct fs *fs, uint64_t *ino)
 {

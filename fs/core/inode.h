@@ -113,6 +113,13 @@ int inode_activate(struct fs *fs, struct inode *inode,
 		   struct inode_active **out)
 	__attribute__((warn_unused_result));
 
+/*
+ * Several exclusively, in ascending order of their numbers; fs.namespace_lock
+ * held. Sorts the array; NULL and the same one twice are fine.
+ */
+void inodes_lock(struct inode **inodes, unsigned count);
+void inodes_unlock(struct inode **inodes, unsigned count);
+
 /* Every inode in memory; fn may not block on inode locks for long. The inode
  * is kept by a lookup of ours during fn, without any lock held. */
 typedef void inode_fn(struct inode *inode, void *arg);
