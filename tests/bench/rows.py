@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The work: what is done, how much of it, and how it is timed."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+
+from peers import BenchError
+
+FILE_BYTES = 256 << 20  # f0: one job
+SHARE_BYTES = 64 << 20  # f0 to f3: four jobs, each in its own
+SHARES = 4
+MMAP_BYTES = 64 << 20
+TREE = "/usr/include"
+
+
+class Scale:
+    """How much of each work: fixed, so that two runs can be compared."""
+
+    def __init__(self, rounds, io_ms, files, loads, untar_rounds):
+        self.rounds = rounds
+        self.io_ms = io_ms
+        self.files = files
+        self.loads = loads
+        self.untar_rounds = untar_rounds
+
+    def warm_up(self):
+        return Scale(1, max(self.io_ms // 5, 100), self.files // 10,
+                     self.loads // 10, 1)
+
+
+FULL = Scale(rounds=5, io_ms=1500, files=20000, loads=40000000,
+             untar_rounds=5)
+QUICK = Scale(rounds=3, io_ms=300, files=4000, loads=10000000, untar_rounds=1)
+
+
+class Sample:
+    """One run of one row on one peer."""
+
+    def __init__(self, ops, wall_ns, client_ns, server_ns):
+        self.ops = ops
+        self.wall_ns = wall_ns
+        self.client_ns = client_ns
+        self.server_ns = server_ns
+
+    def cpu_us(self):
+        return (self.client_ns + self.server_ns) / 1e3 / self.ops
+
+    def wall_us(self):
+        return self.wall_ns / 1e3 / self.ops
+
+    def to_json(self):
+        return {"ops": self.ops, "wall_ns": self.wall_ns,
+                "client_cpu_ns": self.client_ns,
+                "server_cpu_ns": self.server_ns}
+
+
+def run_load(context, peer, *argv):
+    """The load generator's own timing, and the server's CPU meanwhile."""
+    before = peer.cpu_ns()
+    done = subprocess.run([context.load, *map(str, argv)], text=True,
+                          capture_output=True, timeout=120, check=False)
+    server = peer.cpu_ns() - before
+    if done.returncode:
+        raise BenchError(f"{peer.name}: {done.stderr.strip()}")
+    out = json.loads(done.stdout)
+    return Sample(out["ops"], out["wall_ns"], out["cpu_ns"], server)
+
+
+class Group:
+    """Rows that are measured together. run() gives a sample for each."""
+
+    needs_files = False
+
+    def __init__(self, *rows):
+        self.rows = rows
+
+    def rounds(self, scale):
+        return scale.rounds
+
+    def run(self, context, peer, scale):
+        raise NotImplementedError
+
+
+class Io(Group):
+    def __init__(self, row, mode, block_bytes, jobs):
+        super().__init__(row)
+        self.mode = mode
+        self.block_bytes = block_bytes
+        self.jobs = jobs
+
+    def run(self, context, peer, scale):
+        size = FILE_BYTES if self.jobs == 1 else SHARE_BYTES
+        return [run_load(context, peer, self.mode, peer.root, self.jobs, size,
+                         self.block_bytes, scale.io_ms)]
+
+
+class Mmap(Group):
+    def run(self, context, peer, scale):
+        return [run_load(context, peer, "mmap", os.path.join(peer.root, "f0"),
+                         MMAP_BYTES, scale.loads)]
+
+
+class Files(Group):
+    needs_files = True
+
+    def run(self, context, peer, scale):
+        where = os.path.join(peer.root, "files")
+        os.makedirs(where, exist_ok=True)
+        return [run_load(context, peer, verb, where, scale.files)
+                for verb in ("create", "stat", "unlink")]
+
+
+class Untar(Group):
+    """Each entry of the archive is an operation; tar's whole life counts."""
+
+    needs_files = True
+
+    def rounds(self, scale):
+        return scale.untar_rounds
+
+    def run(self, context, peer, scale):
+        where = os.path.join(peer.root, "tree")
+        os.mkdir(where)
+        before = peer.cpu_ns()
+        start = time.monotonic_ns()
+        tar = subprocess.Popen(["tar", "-xf", context.archive, "-C", where],
+                               stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(tar.pid, 0)
+        tar.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.monotonic_ns() - start
+        server = peer.cpu_ns() - before
+        if tar.returncode:
+            raise BenchError(f"{peer.name}: tar: status {tar.returncode}")
+        client = int((usage.ru_utime + usage.ru_stime) * 1e9)
+        shutil.rmtree(where)
+        return [Sample(context.archive_entries, wall, client, server)]
+
+
+GROUPS = [
+    Io("randread-4k-1", "randread", 4096, 1),
+    Io("randread-4k-4", "randread", 4096, 4),
+    Io("randwrite-4k-1", "randwrite", 4096, 1),
+    Io("randwrite-4k-4", "randwrite", 4096, 4),
+    Io("read-1m", "read", 1 << 20, 1),
+    Io("write-1m", "write", 1 << 20, 1),
+    Mmap("mmap-load"),
+    Files("create", "stat", "unlink"),
+    Untar("untar"),
+]
+
+ALL_ROWS = [row for group in GROUPS for row in group.rows]
+
+
+def lay_out(peer):
+    """The files that are read, written and mapped: real bytes, allocated."""
+    if not peer.has_files:
+        return
+    block = os.urandom(1 << 20)
+    for index in range(SHARES):
+        size = FILE_BYTES if index == 0 else SHARE_BYTES
+        path = os.path.join(peer.root, f"f{index}")
+        with open(path, "wb", buffering=0) as file:
+            for _ in range(size // len(block)):
+                file.write(block)
+
+
+class Context:
+    """What the rows need besides a peer."""
+
+    def __init__(self, work, build):
+        self.load = os.path.join(build, "tests/bench/load")
+        self.archive = os.path.join(work, "tree.tar")
+        self.archive_entries = 0
+
+    def make_archive(self):
+        parent, name = os.path.split(TREE)
+        done = subprocess.run(["tar", "-cf", self.archive, "-C", parent, name],
+                              capture_output=True, text=True, timeout=120,
+                              check=False)
+        if done.returncode:
+            raise BenchError(f"tar: {done.stderr.strip()}")
+        listed = subprocess.run(["tar", "-tf", self.archive], text=True,
+                                capture_output=True, timeout=60, check=True)
+        self.archive_entries = len(listed.stdout.splitlines())
