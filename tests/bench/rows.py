@@ -17,23 +17,28 @@ TREE = "/usr/include"
 
 
 class Scale:
-    """How much of each work: fixed, so that two runs can be compared."""
+    """How much of each work: fixed, so that two runs can be compared.
+    Short turns and many of them: what a turn meets on the machine, the
+    median forgets."""
 
-    def __init__(self, rounds, io_ms, files, loads, untar_rounds):
-        self.rounds = rounds
+    def __init__(self, io_rounds, io_ms, file_rounds, files, untar_rounds,
+                 mmap_rounds, loads):
+        self.io_rounds = io_rounds
         self.io_ms = io_ms
+        self.file_rounds = file_rounds
         self.files = files
-        self.loads = loads
         self.untar_rounds = untar_rounds
+        self.mmap_rounds = mmap_rounds
+        self.loads = loads
 
     def warm_up(self):
-        return Scale(1, max(self.io_ms // 5, 100), self.files // 10,
-                     self.loads // 10, 1)
+        return Scale(1, 300, 1, self.files // 10, 1, 1, self.loads // 10)
 
 
-FULL = Scale(rounds=5, io_ms=1500, files=20000, loads=40000000,
-             untar_rounds=5)
-QUICK = Scale(rounds=3, io_ms=300, files=4000, loads=10000000, untar_rounds=1)
+FULL = Scale(io_rounds=11, io_ms=700, file_rounds=5, files=20000,
+             untar_rounds=5, mmap_rounds=7, loads=20000000)
+QUICK = Scale(io_rounds=3, io_ms=300, file_rounds=3, files=4000,
+              untar_rounds=1, mmap_rounds=3, loads=10000000)
 
 
 class Sample:
@@ -78,7 +83,7 @@ class Group:
         self.rows = rows
 
     def rounds(self, scale):
-        return scale.rounds
+        raise NotImplementedError
 
     def run(self, context, peer, scale):
         raise NotImplementedError
@@ -91,6 +96,9 @@ class Io(Group):
         self.block_bytes = block_bytes
         self.jobs = jobs
 
+    def rounds(self, scale):
+        return scale.io_rounds
+
     def run(self, context, peer, scale):
         size = FILE_BYTES if self.jobs == 1 else SHARE_BYTES
         return [run_load(context, peer, self.mode, peer.root, self.jobs, size,
@@ -98,6 +106,9 @@ class Io(Group):
 
 
 class Mmap(Group):
+    def rounds(self, scale):
+        return scale.mmap_rounds
+
     def run(self, context, peer, scale):
         return [run_load(context, peer, "mmap", os.path.join(peer.root, "f0"),
                          MMAP_BYTES, scale.loads)]
@@ -105,6 +116,9 @@ class Mmap(Group):
 
 class Files(Group):
     needs_files = True
+
+    def rounds(self, scale):
+        return scale.file_rounds
 
     def run(self, context, peer, scale):
         where = os.path.join(peer.root, "files")
