@@ -92,13 +92,11 @@ def measure(context, peers, groups, scale):
     return results
 
 
-def reference_costs(build):
+def reference_costs(build, *flags):
     """Entry and reference costs, from a program that needs no mount."""
     program = os.path.join(build, "tests/bench/bench_refs")
-    if not os.access(program, os.X_OK):
-        return ""
     say("entries and references")
-    done = subprocess.run([program], text=True, capture_output=True,
+    done = subprocess.run([program, *flags], text=True, capture_output=True,
                           timeout=120, check=False)
     if done.returncode:
         raise BenchError(f"bench_refs: {done.stderr.strip()}")
@@ -116,11 +114,6 @@ def report(options, facts, results, refs, seconds):
     if results and aims(results):
         print(f"\n{aims(results)}")
     print(f"\n{seconds:.0f} seconds{', --quick' if options.quick else ''}")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"version": 1, "quick": options.quick, "facts": facts,
-                       "rows": as_json(results), "refs": refs}, file, indent=1)
-            file.write("\n")
 
 
 def bench(options):
@@ -141,10 +134,20 @@ def bench(options):
                 say(f"{peer.name}: laying out")
                 lay_out(peer)
             results = measure(context, peers, groups, scale)
-    refs = ""
+    refs, refs_json = "", None
     if not options.only or "refs" in options.only:
         refs = reference_costs(build)
-    report(options, facts, results, refs, time.monotonic() - start)
+        if options.json:
+            refs_json = json.loads(reference_costs(build, "--json"))
+    seconds = time.monotonic() - start
+    report(options, facts, results, refs, seconds)
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"version": 1, "quick": options.quick,
+                       "seconds": seconds, "facts": facts,
+                       "rows": as_json(results), "refs": refs_json},
+                      file, indent=1)
+            file.write("\n")
 
 
 def interrupted(number, _):

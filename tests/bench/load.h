@@ -2,9 +2,10 @@
 /*
  * load.h -- the client's side of the benchmarks
  *
- * Each load sets itself up, then times its operations alone: wall, and the CPU
- * the process spent. (fio charges every job 30 to 120 ms of its own start and
- * end, microseconds an operation in runs this short.)
+ * Each load sets itself up, says "ready" and waits for a line, so that the
+ * driver can read the server's clock; then it times its operations alone: wall,
+ * and the CPU the process spent. (fio charges every job 30 to 120 ms of its own
+ * start and end: microseconds an operation in runs this short.)
  *
  * Errors: negative errno.
  */
@@ -21,6 +22,8 @@ struct span {
 	uint64_t cpu_ns;
 };
 
+/* Says ready and waits for the driver's word. */
+void wait_for_go(void);
 /* Both clocks into span; then what has gone by since into it. */
 void span_begin(struct span *span);
 void span_end(struct span *span, uint64_t ops);

@@ -74,6 +74,7 @@ int files_load_run(const char *verb, const char *path, unsigned int files,
 	err = fn ? open_directories(path, dirs) : -EINVAL;
 	if (err)
 		return err;
+	wait_for_go();
 	span_begin(span);
 	for (i = 0; i < files && !err; i++) {
 		snprintf(name, sizeof(name), "file-%06u", i / DIRECTORIES);

@@ -13,8 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Shared by the jobs: they start together, each fills its span. */
+/* Shared with the jobs: they start together, each fills its span. */
 struct io_board {
+	pthread_barrier_t ready;
 	pthread_barrier_t start;
 	struct {
 		struct span span;
@@ -86,6 +87,7 @@ static int run_job(const struct io_load *load, struct io_board *board,
 	buffer = aligned_alloc(4096, load->block_bytes);
 	for (i = 0; buffer && i < load->block_bytes; i++)
 		buffer[i] = (unsigned char)(i * 31 + job);
+	pthread_barrier_wait(&board->ready);
 	pthread_barrier_wait(&board->start);
 	if (fd < 0 || !buffer)
 		err = fd < 0 ? fd : -ENOMEM;
@@ -108,7 +110,8 @@ static struct io_board *board_create(unsigned int jobs)
 		return NULL;
 	pthread_barrierattr_init(&attr);
 	pthread_barrierattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_barrier_init(&board->start, &attr, jobs);
+	pthread_barrier_init(&board->ready, &attr, jobs + 1);
+	pthread_barrier_init(&board->start, &attr, jobs + 1);
 	pthread_barrierattr_destroy(&attr);
 	return board;
 }
@@ -150,6 +153,11 @@ int io_load_run(const struct io_load *load, struct span *span)
 	if (!board)
 		return -ENOMEM;
 	err = fork_jobs(load, board, pids);
+	if (!err) {
+		pthread_barrier_wait(&board->ready);
+		wait_for_go();
+		pthread_barrier_wait(&board->start);
+	}
 	*span = (struct span){ 0 };
 	for (job = 0; !err && job < load->jobs; job++) {
 		const struct span *one = &board->job[job].span;

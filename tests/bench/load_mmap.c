@@ -26,6 +26,7 @@ int mmap_load_run(const char *path, size_t bytes, uint64_t loads,
 		return -errno;
 	for (i = 0; i < bytes; i += PAGE_BYTES)
 		(void)words[i / sizeof(*words)];
+	wait_for_go();
 	span_begin(span);
 	for (i = 0; i < loads; i++)
 		(void)words[xorshift(&random) & (bytes / sizeof(*words) - 1)];

@@ -72,6 +72,10 @@ class Peer:
     def cpu_ns(self):
         return 0
 
+    def threads(self):
+        """The server's, by number."""
+        return []
+
     def facts(self):
         return {}
 
@@ -115,6 +119,9 @@ class FusePeer(Peer):
 
     def cpu_ns(self):
         return process_cpu_ns(self.process.pid)
+
+    def threads(self):
+        return map(int, os.listdir(f"/proc/{self.process.pid}/task"))
 
     def unmount(self, *flags):
         argv = (["umount", *flags] if os.geteuid() == 0 else
