@@ -42,32 +42,40 @@ static uint64_t pick_in(struct inode_table *table, struct inode_chunk *chunk,
 	return at * INODE_CHUNK + word * 64 + bit;
 }
 
+/* Get to know chunks until one has a free slot. */
+static int explore_locked(struct inode_table *table, unsigned budget)
+{
+	uint64_t count = atomic_load(&table->chunk_count);
+
+	while (table->free_known == 0 && free_elsewhere(table) &&
+	       table->explored < count && budget-- > 0) {
+		if (!inode_chunk_load_locked(table, table->explored))
+			return -ENOMEM;
+		table->explored++;
+	}
+	return 0;
+}
+
 /* -ENOSPC: none found within budget. */
 static int pick_locked(struct inode_table *table, unsigned budget,
 		       uint64_t *ino)
 {
-	uint64_t count = atomic_load(&table->chunk_count);
-	uint64_t at;
+	struct inode_chunk *chunk;
+	int err;
 
-	for (at = table->free_hint; at < count; at++) {
-		struct inode_chunk *chunk = atomic_load(&table->chunks[at]);
-
-		if (!chunk && free_elsewhere(table)) {
-			if (budget-- == 0)
-				return -ENOSPC;
-			chunk = inode_chunk_load_locked(table, at);
-			if (!chunk)
-				return -ENOMEM;
-		}
-		if (chunk && chunk->free_count > 0) {
-			*ino = pick_in(table, chunk, at);
-			table->used++;
-			return 0;
-		}
-		if (at == table->free_hint)
-			table->free_hint++;
+	err = explore_locked(table, budget);
+	if (err)
+		return err;
+	if (table->free_known == 0)
+		return -ENOSPC;
+	for (;; table->free_hint++) {
+		chunk = atomic_load(&table->chunks[table->free_hint]);
+		if (chunk && chunk->free_count > 0)
+			break;
 	}
-	return -ENOSPC;
+	*ino = pick_in(table, chunk, table->free_hint);
+	table->used++;
+	return 0;
 }
 
 static int append_extent(struct fs *fs, struct txn *txn, inode_media *copy,

@@ -39,7 +39,8 @@ struct inode_table {
 	uint64_t chunks_max;
 	uint64_t used;			/* slots with mode != 0 or taken, and 0 */
 	uint64_t free_known;		/* sum of free_count over chunks */
-	uint64_t free_hint;		/* no chunk below has a free slot */
+	uint64_t free_hint;		/* no chunk below has a known free slot */
+	uint64_t explored;		/* chunks below have been in memory */
 };
 
 /* The chunk in memory, made if need be; lock held. NULL: no memory. */
