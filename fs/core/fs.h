@@ -72,7 +72,7 @@ struct fs {
 	struct inode_table *inodes;
 	uint64_t hash_seed;
 	pthread_mutex_t namespace_lock;
-	pthread_mutex_t super_lock;	/* superblocks; inside no other */
+	pthread_mutex_t super_lock;	/* superblocks; inside the journal's */
 	pthread_mutex_t requests_lock;	/* the registry of request.h; a leaf */
 	struct request *requests;
 	atomic_uint next_home;		/* new files go to devices in turn */

@@ -47,8 +47,9 @@ int fs_super_begin(struct fs *fs, const struct fs_join *join)
 /* CLEAN on every member, the metadata device last. */
 int fs_super_finish(struct fs *fs, uint64_t journal_sequence)
 	__attribute__((warn_unused_result));
-/* A data device leaves: CLEAN on it, REMOVED in the others' roll. */
-int fs_super_remove(struct fs *fs, unsigned index)
+/* A data device leaves: CLEAN on it, REMOVED in the others' roll, who go on
+ * as a lineage of their own. An error is the metadata device's. */
+int fs_super_remove(struct fs *fs, unsigned index, const uint8_t lineage[16])
 	__attribute__((warn_unused_result));
 
 /* fs_freemap.c */

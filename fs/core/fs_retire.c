@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 static void settle_one(struct inode *inode, void *arg)
 {
@@ -46,17 +47,37 @@ static int retire_metadata(struct fs *fs)
 	return err;
 }
 
+struct leaving {
+	struct fs *fs;
+	unsigned index;
+	uint8_t lineage[16];
+};
+
+static int publish(void *arg)
+{
+	struct leaving *leaving = arg;
+
+	return fs_super_remove(leaving->fs, leaving->index, leaving->lineage);
+}
+
 static int retire_data(struct fs *fs, unsigned index)
 {
+	struct leaving leaving = { .fs = fs, .index = index };
+	struct device *device = fs->members.device[index];
 	int err;
 
 	alloc_stop(fs->allocs[index], true);
 	if (!fs->journal)
 		return 0;
-	err = journal_checkpoint(fs->journal);
-	if (!err && !device_failed(fs->members.device[index]))
-		err = fs_freemap_save(fs, index);
-	return err ? err : fs_super_remove(fs, index);
+	if (getrandom(leaving.lineage, sizeof(leaving.lineage), 0) !=
+	    (ssize_t)sizeof(leaving.lineage))
+		return -EIO;
+	err = device_failed(device) ? 0 : fs_freemap_save(fs, index);
+	if (err)
+		log_error("%s: free map not saved: %s",
+			  fs->devices[index].path, strerror(-err));
+	return journal_set_lineage(fs->journal, fs_metadata(fs)->sb.generation,
+				   leaving.lineage, publish, &leaving);
 }
 
 int fs_retire_device(struct fs *fs, unsigned index)

@@ -9,7 +9,7 @@
  */
 #include "core/fs_private.h"
 #include "core/inode.h"
-#include "journal/journal.h"
+#include "util/log.h"
 
 #include <errno.h>
 #include <string.h>
@@ -116,27 +116,50 @@ int fs_super_finish(struct fs *fs, uint64_t journal_sequence)
 }
 
 /* The one that leaves first: should it be cut short there, nothing is amiss. */
-int fs_super_remove(struct fs *fs, unsigned index)
+static int write_leaver(struct fs *fs, unsigned index)
 {
-	superblock_media *truth = &fs_metadata(fs)->sb;
-	superblock_media *sb = &fs->devices[index].sb;
-	int err = 0;
+	fs->devices[index].sb.flags |= SUPERBLOCK_CLEAN;
+	return writes(fs, index) ? write_one(fs, index) : 0;
+}
 
-	pthread_mutex_lock(&fs->super_lock);
-	if (writes(fs, index)) {
-		sb->flags |= SUPERBLOCK_CLEAN;
-		err = write_one(fs, index);
-	}
-	truth->roll[index].state = ROLL_REMOVED;
-	truth->roll[index].generation = sb->generation;
-	if (!err || err == -EIO)
-		err = write_one(fs, fs->metadata_device);
-	for (unsigned i = 0; i < fs->device_count && !err; i++) {
+static int write_without(struct fs *fs, unsigned index)
+{
+	unsigned i;
+	int err;
+
+	err = write_one(fs, fs->metadata_device);
+	if (err)
+		return err;
+	/* One that fails now is removed next; the roll knows it meanwhile. */
+	for (i = 0; i < fs->device_count; i++) {
 		if (i == index || !writes(fs, i))
 			continue;
 		follow(fs, i);
 		err = write_one(fs, i);
+		if (err)
+			log_error("%s: superblock not written: %s",
+				  fs->devices[i].path, strerror(-err));
 	}
+	return 0;
+}
+
+int fs_super_remove(struct fs *fs, unsigned index, const uint8_t lineage[16])
+{
+	superblock_media *truth = &fs_metadata(fs)->sb;
+	unsigned i;
+	int err;
+
+	pthread_mutex_lock(&fs->super_lock);
+	err = write_leaver(fs, index);
+	if (err)
+		log_error("%s: superblock not written: %s",
+			  fs->devices[index].path, strerror(-err));
+	for (i = 0; i < fs->device_count; i++)
+		if (fs->members.device[i])
+			truth->roll[i].generation = truth->generation;
+	truth->roll[index].state = ROLL_REMOVED;
+	memcpy(truth->lineage, lineage, sizeof(truth->lineage));
+	err = write_without(fs, index);
 	pthread_mutex_unlock(&fs->super_lock);
 	return err;
 }

@@ -136,13 +136,16 @@ void journal_stop(struct journal *journal)
 }
 
 int journal_set_lineage(struct journal *journal, uint64_t generation,
-			const uint8_t lineage[16])
+			const uint8_t lineage[16], journal_publish_fn *publish,
+			void *arg)
 {
 	struct area *area = &journal->area;
 	int error;
 
 	pthread_mutex_lock(&journal->mutex);
 	error = checkpoint_all_locked(journal);
+	if (!error && publish)
+		error = publish(arg);
 	if (error)
 		goto out_unlock;
 	area->generation = generation;

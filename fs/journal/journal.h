@@ -88,13 +88,15 @@ int journal_checkpoint(struct journal *journal)
 /* Refuse every later commit with -EIO (the metadata device goes). */
 void journal_stop(struct journal *journal);
 /*
- * Later records carry this (generation, lineage). Checkpoints first. Replay
- * compares with the superblock, so the caller lets no transaction commit
- * between this call and the superblock that says the same.
+ * Later records carry this (generation, lineage). Checkpoints, then publish
+ * (may be NULL) writes the superblock that says the same, while nothing can
+ * commit: cut short anywhere, replay finds an empty log by the old superblock
+ * or by the new one. An error of publish leaves the journal as it was.
  */
+typedef int journal_publish_fn(void *arg);
 int journal_set_lineage(struct journal *journal, uint64_t generation,
-			const uint8_t lineage[16])
-	__attribute__((warn_unused_result));
+			const uint8_t lineage[16], journal_publish_fn *publish,
+			void *arg) __attribute__((warn_unused_result));
 uint64_t journal_next_sequence(const struct journal *journal);
 /* Does not checkpoint. */
 void journal_close(struct journal *journal);

@@ -382,6 +382,7 @@ START_TEST(a_data_device_retires_and_the_rest_goes_on)
 {
 	const struct fs_options options = { .dax = DAX_ALWAYS };
 	const struct fs_options degraded = { .degraded = true };
+	uint8_t lineage[16];
 	char offline;
 
 	core_format(2, "32M");
@@ -389,7 +390,10 @@ START_TEST(a_data_device_retires_and_the_rest_goes_on)
 	write_file("a", 100000);
 	write_file("b", 100000);
 	offline = home("a") == 1 ? 'a' : 'b';
+	memcpy(lineage, core.fs->devices[0].sb.lineage, 16);
 	take_away(1);
+	ck_assert_int_ne(memcmp(lineage, core.fs->devices[0].sb.lineage, 16),
+			 0);
 	ck_assert_int_eq(request_begin(&core.request, "read", 1, 0, false), 0);
 	ck_assert_int_eq(request_gate(&core.request, 1), -EIO);
 	ck_assert_uint_eq(atomic_load(&core.fs->devices[1].refused), 1);
@@ -408,6 +412,38 @@ START_TEST(a_data_device_retires_and_the_rest_goes_on)
 	ck_assert(core_exists(core.root, "d"));
 	core_unmount();
 	core_fsck(2);
+}
+END_TEST
+
+static void crash_without_device(void)
+{
+	core_make(core.root, "before", FILE_MODE);
+	take_away(1);
+	core_make(core.root, "after", FILE_MODE);
+}
+
+static void crash_without_device_again(void)
+{
+	take_away(1);
+	core_make(core.root, "again", FILE_MODE);
+}
+
+START_TEST(a_crash_after_a_removal_loses_nothing)
+{
+	const struct fs_options degraded = { .degraded = true };
+
+	core_format(3, "32M");
+	core_crash_after(3, crash_without_device);
+	core_fsck(3);
+	core_mount(3);
+	ck_assert(core_exists(core.root, "before"));
+	ck_assert(core_exists(core.root, "after"));
+	core_unmount();
+	core_fsck(3);
+	core_crash_after(3, crash_without_device_again);
+	ck_assert_msg(core_try_mount(1, &degraded) == 0, "%s", core.why);
+	ck_assert(core_exists(core.root, "again"));
+	core_unmount();
 }
 END_TEST
 
@@ -475,6 +511,7 @@ int main(void)
 	tcase_add_test(rules, a_member_from_the_past_is_refused);
 	tcase_add_test(rules, devices_of_two_filesystems_are_refused);
 	tcase_add_test(rules, a_data_device_retires_and_the_rest_goes_on);
+	tcase_add_test(rules, a_crash_after_a_removal_loses_nothing);
 	tcase_add_test(rules,
 		       the_metadata_device_retires_clean_under_open_files);
 	suite_add_tcase(suite, rules);
