@@ -2,6 +2,7 @@
 #include "control/command.h"
 
 #include "core/fs.h"
+#include "util/mount_table.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -27,44 +28,18 @@ static const struct {
 	{ "verify", verb_verify },
 };
 
-/* The mount's device number from the mount table: no request to ourselves. */
-static int find_mount(struct command_context *context)
-{
-	FILE *table = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL;
-	size_t room = 0;
-	int err = -ENOENT;
-
-	if (!table)
-		return -errno;
-	while (getline(&line, &room, table) > 0) {
-		char at[4096];
-		unsigned major, minor;
-
-		/* the last one wins: it is on top */
-		if (sscanf(line, "%*u %*u %u:%u %*s %4095s", &major, &minor,
-			   at) == 3 &&
-		    strcmp(at, context->mountpoint) == 0) {
-			context->mount_major = major;
-			context->mount_minor = minor;
-			err = 0;
-		}
-	}
-	free(line);
-	fclose(table);
-	return err;
-}
-
 int command_context_init(struct command_context *context, struct fs *fs,
 			 const char *mountpoint)
 {
+	struct mount_entry mount;
+
 	context->fs = fs;
 	context->mountpoint = strdup(mountpoint);
 	if (!context->mountpoint)
 		return -ENOMEM;
-	/* A path that the table escapes is found by nobody: no holders then. */
-	if (find_mount(context))
-		context->mount_major = context->mount_minor = 0;
+	/* Not in the table: then nobody can have mapped anything either. */
+	if (mount_table_at(mountpoint, &mount) == 0)
+		context->device = mount.device;
 	return 0;
 }
 

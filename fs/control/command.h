@@ -17,8 +17,7 @@ struct fs;
 struct command_context {
 	struct fs *fs;
 	char *mountpoint;     /* canonical, as the mount table has it */
-	unsigned mount_major; /* of the mount, for /proc/PID/maps */
-	unsigned mount_minor;
+	dev_t device; /* of the mount, for /proc/PID/maps */
 };
 
 int command_context_init(struct command_context *context, struct fs *fs,

@@ -264,7 +264,7 @@ static void take_done(struct control *control)
 
 	pthread_mutex_lock(&control->lock);
 	count = control->done_count;
-	memcpy(done, control->done, count * sizeof(done[0]));
+	memcpy(done, control->done, count * sizeof(struct conn *));
 	control->done_count = 0;
 	pthread_mutex_unlock(&control->lock);
 	for (i = 0; i < count; i++) {
@@ -365,7 +365,7 @@ static void *help(void *arg)
 		conn = control->todo[0];
 		control->todo_count--;
 		memmove(control->todo, control->todo + 1,
-			control->todo_count * sizeof(control->todo[0]));
+			control->todo_count * sizeof(struct conn *));
 		pthread_mutex_unlock(&control->lock);
 		command_run(&control->context, conn->in, conn->in_used,
 			    &conn->answer);

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #define ANY_DEVICE ROLL_MAX
 
@@ -178,6 +179,33 @@ static void add_mapping(struct search *search, struct mapped *mapped,
 	add_holder(search, &holder);
 }
 
+/* A line of /proc/PID/maps: "start-end perms offset major:minor inode path". */
+struct maps_line {
+	uint64_t start, end, offset, ino;
+	dev_t device;
+};
+
+static bool read_maps_line(const char *line, struct maps_line *out)
+{
+	unsigned long major, minor;
+	char *at;
+
+	out->start = strtoull(line, &at, 16);
+	if (*at != '-')
+		return false;
+	out->end = strtoull(at + 1, &at, 16);
+	if (*at != ' ' || !(at = strchr(at + 1, ' ')))
+		return false;
+	out->offset = strtoull(at + 1, &at, 16);
+	major = strtoul(at, &at, 16);
+	if (*at != ':')
+		return false;
+	minor = strtoul(at + 1, &at, 16);
+	out->device = makedev((unsigned)major, (unsigned)minor);
+	out->ino = strtoull(at, &at, 10);
+	return true;
+}
+
 static void search_process(struct search *search, int64_t pid)
 {
 	char path[64], *line = NULL;
@@ -189,20 +217,16 @@ static void search_process(struct search *search, int64_t pid)
 	if (!maps)
 		return; /* gone meanwhile */
 	while (getline(&line, &room, maps) > 0) {
-		uint64_t start, end, offset, ino;
-		unsigned major, minor;
 		struct mapped *mapped;
+		struct maps_line map;
 
-		if (sscanf(line,
-			   "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64
-			   " %x:%x %" SCNu64,
-			   &start, &end, &offset, &major, &minor, &ino) != 6 ||
-		    major != search->context->mount_major ||
-		    minor != search->context->mount_minor)
+		if (!read_maps_line(line, &map) ||
+		    map.device != search->context->device)
 			continue;
-		mapped = find_mapped(search, ino);
+		mapped = find_mapped(search, map.ino);
 		if (mapped)
-			add_mapping(search, mapped, pid, offset, end - start);
+			add_mapping(search, mapped, pid, map.offset,
+				    map.end - map.start);
 	}
 	free(line);
 	fclose(maps);

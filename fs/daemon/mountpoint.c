@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "daemon/mountpoint.h"
 
+#include "util/mount_table.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,71 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TYPE "fuse.udaxfs"
-
 extern char **environ;
-
-struct mounted {
-	unsigned int major;
-	unsigned int minor;
-	bool udaxfs;
-};
-
-/* mountinfo writes space, tab, newline and backslash as \ooo. */
-static void unescape(char *path)
-{
-	char *out = path;
-
-	for (; *path; path++) {
-		unsigned int byte;
-
-		if (sscanf(path, "\\%3o", &byte) == 1) {
-			*out++ = (char)byte;
-			path += 3;
-		} else {
-			*out++ = *path;
-		}
-	}
-	*out = '\0';
-}
-
-/* "id parent major:minor root path options [optional...] - type source ..." */
-static bool line_is_at(char *line, const char *path, struct mounted *out)
-{
-	char *separator = strstr(line, " - ");
-	char type[64];
-	char at[PATH_MAX];
-
-	if (!separator || sscanf(separator, " - %63s", type) != 1 ||
-	    sscanf(line, "%*s %*s %u:%u %*s %4095s", &out->major, &out->minor,
-		   at) != 3)
-		return false;
-	unescape(at);
-	out->udaxfs = strcmp(type, TYPE) == 0;
-	return strcmp(at, path) == 0;
-}
-
-/* The last mount on a path is the one on top. */
-static bool find_top(const char *path, struct mounted *top)
-{
-	FILE *file = fopen("/proc/self/mountinfo", "re");
-	struct mounted seen;
-	bool found = false;
-	char *line = NULL;
-	size_t room = 0;
-
-	if (!file)
-		return false;
-	while (getline(&line, &room, file) > 0) {
-		if (!line_is_at(line, path, &seen))
-			continue;
-		*top = seen;
-		found = true;
-	}
-	free(line);
-	fclose(file);
-	return found;
-}
 
 static int is_empty(const char *path)
 {
@@ -88,30 +25,21 @@ static int is_empty(const char *path)
 	if (!dir)
 		return -errno;
 	while ((entry = readdir(dir)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0)
 			names++;
 	closedir(dir);
 	return names == 0;
 }
 
-/* realpath() without asking the last directory itself, which may be a dead
- * mount: its name in its parent is enough to find it in mountinfo. */
-static bool is_dead_mount(const char *path, struct mounted *top)
+static bool is_dead_mount(const char *path)
 {
-	char parent[PATH_MAX];
-	char full[2 * PATH_MAX];
-	const char *name = strrchr(path, '/');
-	char *above;
+	struct mount_entry top;
+	char *full = mount_path(path);
+	bool dead = full && mount_table_at(full, &top) == 0 && top.udaxfs;
 
-	above = name ? strndup(path, (size_t)(name - path)) : strdup(".");
-	if (!above || !realpath(above[0] ? above : "/", parent)) {
-		free(above);
-		return false;
-	}
-	free(above);
-	snprintf(full, sizeof(full), "%s/%s", strcmp(parent, "/") ? parent : "",
-		 name ? name + 1 : path);
-	return find_top(full, top);
+	free(full);
+	return dead;
 }
 
 static int check(const char *path, bool nonempty, char *why, size_t why_bytes)
@@ -141,11 +69,11 @@ int mountpoint_init(struct mountpoint *mountpoint, const char *path,
 		    bool nonempty, char *why, size_t why_bytes)
 {
 	char *canonical = realpath(path, NULL);
-	struct mounted top;
+	struct mount_entry top;
 	int err = -errno;
 
 	if (!canonical) {
-		if (err == -ENOTCONN && is_dead_mount(path, &top) && top.udaxfs)
+		if (err == -ENOTCONN && is_dead_mount(path))
 			snprintf(why, why_bytes,
 				 "the udaxfs mounted there has "
 				 "died; unmount it first");
@@ -153,7 +81,7 @@ int mountpoint_init(struct mountpoint *mountpoint, const char *path,
 			snprintf(why, why_bytes, "%s", strerror(-err));
 		return err;
 	}
-	if (find_top(canonical, &top) && top.udaxfs) {
+	if (mount_table_at(canonical, &top) == 0 && top.udaxfs) {
 		snprintf(why, why_bytes, "a udaxfs is mounted there already");
 		err = -EBUSY;
 	} else {
@@ -174,21 +102,21 @@ void mountpoint_fini(struct mountpoint *mountpoint)
 
 void mountpoint_taken(struct mountpoint *mountpoint)
 {
-	struct mounted top;
+	struct mount_entry top;
 
-	if (!find_top(mountpoint->path, &top) || !top.udaxfs)
+	if (mount_table_at(mountpoint->path, &top) || !top.udaxfs)
 		return;
-	mountpoint->major = top.major;
-	mountpoint->minor = top.minor;
+	mountpoint->device = top.device;
 	mountpoint->mounted = true;
 }
 
 bool mountpoint_is_ours(const struct mountpoint *mountpoint)
 {
-	struct mounted top;
+	struct mount_entry top;
 
-	return mountpoint->mounted && find_top(mountpoint->path, &top) &&
-	       top.major == mountpoint->major && top.minor == mountpoint->minor;
+	return mountpoint->mounted &&
+	       mount_table_at(mountpoint->path, &top) == 0 &&
+	       top.device == mountpoint->device;
 }
 
 /* Mounted by fusermount3 for somebody who may not unmount. */

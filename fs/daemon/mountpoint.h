@@ -2,19 +2,19 @@
 /*
  * mountpoint.h -- the directory, and what is mounted there
  *
- * Everything is found in /proc/self/mountinfo, which asks no filesystem
- * anything: a mount may be dead, or ours and not yet served.
+ * Everything is found in the mount table, which asks no filesystem anything: a
+ * mount may be dead, or ours and not yet served.
  */
 #ifndef UDAX_DAEMON_MOUNTPOINT_H
 #define UDAX_DAEMON_MOUNTPOINT_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct mountpoint {
 	char *path;		/* as the kernel names it */
-	unsigned int major;	/* of our mount, once it is there */
-	unsigned int minor;
+	dev_t device;		/* of our mount, once it is there */
 	bool mounted;
 };
 

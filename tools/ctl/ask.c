@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tools/ctl/ctl.h"
 
+#include "util/mount_table.h"
 #include "util/runtime_dir.h"
 
 #include <dirent.h>
@@ -11,7 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -184,32 +184,16 @@ int ask_mount(const struct options *options, struct json_object **reply)
 int locate(const char *path, char *mount, size_t mount_bytes,
 	   unsigned long long *ino)
 {
-	FILE *table;
-	char *line = NULL;
-	size_t room = 0;
+	struct mount_entry entry;
 	struct stat st;
-	int err = -ENOTSUP;
 
 	if (stat(path, &st) < 0)
 		return -errno;
+	if (mount_table_of(st.st_dev, &entry) || !entry.udaxfs)
+		return -ENOTSUP;
+	if (strlen(entry.target) >= mount_bytes)
+		return -ENAMETOOLONG;
+	strcpy(mount, entry.target);
 	*ino = st.st_ino;
-	table = fopen("/proc/self/mountinfo", "re");
-	if (!table)
-		return -errno;
-	while (getline(&line, &room, table) > 0) {
-		unsigned major_number, minor_number;
-		char at[4096];
-
-		if (sscanf(line, "%*u %*u %u:%u %*s %4095s", &major_number,
-			   &minor_number, at) == 3 &&
-		    makedev(major_number, minor_number) == st.st_dev &&
-		    strstr(line, " - fuse.udaxfs ") &&
-		    strlen(at) < mount_bytes) {
-			strcpy(mount, at);
-			err = 0;
-		}
-	}
-	free(line);
-	fclose(table);
-	return err;
+	return 0;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tools/ctl/ctl.h"
 
+#include "util/mount_table.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -136,8 +138,9 @@ static int take_option(struct options *options, int letter)
 		options->human = true;
 		return 0;
 	case 'm':
-		if (strcmp(optarg, "drain") && strcmp(optarg, "revoke") &&
-		    strcmp(optarg, "kill"))
+		if (strcmp(optarg, "drain") != 0 &&
+		    strcmp(optarg, "revoke") != 0 &&
+		    strcmp(optarg, "kill") != 0)
 			return wrong("--mode: drain, revoke or kill, not %s",
 				     optarg);
 		add_string(options, "mode", optarg);
@@ -165,46 +168,9 @@ static int take_option(struct options *options, int letter)
 	}
 }
 
-/* "." and ".." name a directory that only resolving tells. */
-static bool ends_in_dots(const char *path)
+static int take_mount(struct options *options, const char *text)
 {
-	const char *last = strrchr(path, '/');
-
-	last = last ? last + 1 : path;
-	return strcmp(last, ".") == 0 || strcmp(last, "..") == 0;
-}
-
-/* above + "/" + last, malloc'ed; above is resolved, last never looked at. */
-static char *resolve_above(char *path)
-{
-	char *slash = strrchr(path, '/');
-	const char *last = slash ? slash + 1 : path;
-	char *above, *whole = NULL;
-
-	if (slash && slash != path)
-		*slash = '\0';
-	above = realpath(!slash ? "." : slash == path ? "/" : path, NULL);
-	if (above && asprintf(&whole, "%s/%s", strcmp(above, "/") ? above : "",
-			      last) < 0)
-		whole = NULL;
-	free(above);
-	return whole;
-}
-
-/* The mount as the mount table spells it; its own root is not looked at, for
- * a mount that is going may not answer. */
-static int canonical_mount(struct options *options, const char *text)
-{
-	char *copy = strdup(text);
-	size_t length = strlen(text);
-
-	while (copy && length > 1 && copy[length - 1] == '/')
-		copy[--length] = '\0';
-	if (copy)
-		options->mount_buffer = ends_in_dots(copy) || !strcmp(copy, "/")
-						? realpath(copy, NULL)
-						: resolve_above(copy);
-	free(copy);
+	options->mount_buffer = mount_path(text);
 	options->mount = options->mount_buffer;
 	if (options->mount)
 		return 0;
@@ -249,7 +215,7 @@ static const struct operand {
 	const char *name;
 	int (*take)(struct options *options, const char *word);
 } operand_kinds[] = {
-	{ NEEDS_MOUNT, NEEDS_MOUNT | MAY_MOUNT, "MOUNT", canonical_mount },
+	{ NEEDS_MOUNT, NEEDS_MOUNT | MAY_MOUNT, "MOUNT", take_mount },
 	{ NEEDS_DEVICE, NEEDS_DEVICE | MAY_DEVICE, "DEV", add_device },
 	{ NEEDS_PATH, NEEDS_PATH | MAY_PATH, "PATH", add_path },
 };
