@@ -34,6 +34,9 @@ struct pgmap_unit {
 	_Atomic(_Atomic uint32_t *) counts; /* NULL: never split */
 };
 _Static_assert(sizeof(struct pgmap_unit) == 16, "the promise of pgmap.h");
+_Static_assert(16 + PGMAP_PMD_PAGES * sizeof(uint32_t) + 32 /* malloc's */ <=
+		       PGMAP_PMD_PAGES * 4096 / 1000,
+	       "and at most 0.1 % of the device");
 
 struct pgmap {
 	struct percpu_ref ref;

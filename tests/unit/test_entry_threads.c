@@ -162,10 +162,9 @@ static void *downgrade_and_drop(void *arg)
 	return NULL;
 }
 
-START_TEST(waiters_for_an_empty_order_9_entry_survive_its_downgrade)
+static void downgrade_under_waiters(struct entry_info *locked)
 {
 	static uint64_t indexes[WAITERS];
-	struct entry_info info = grab(UNIT, PMD);
 	pthread_t threads[WAITERS];
 
 	for (int i = 0; i < WAITERS; i++) {
@@ -173,10 +172,87 @@ START_TEST(waiters_for_an_empty_order_9_entry_survive_its_downgrade)
 		threads[i] = start(downgrade_and_drop, &indexes[i]);
 	}
 	usleep(5000);
-	entry_unlock(table, &info);
+	entry_unlock(table, locked);
 	for (int i = 0; i < WAITERS; i++)
 		pthread_join(threads[i], NULL);
+}
+
+START_TEST(waiters_for_an_order_9_entry_survive_its_downgrade)
+{
+	struct entry_info info = grab(UNIT, PMD);
+	struct entry_new new = zero_page();
+
+	downgrade_under_waiters(&info);
 	ck_assert_uint_eq(entry_table_count(table), 0);
+	info = grab(UNIT, PMD);
+	ck_assert_int_eq(entry_insert_locked(table, &info, &new), 0);
+	downgrade_under_waiters(&info);
+	ck_assert_uint_eq(entry_table_count(table), UNIT);
+}
+END_TEST
+
+static void *delete_leases(void *arg)
+{
+	ck_assert_int_eq(
+		entry_table_delete_range(table, 0, TO_THE_END, ENTRY_OF_LEASES),
+		0);
+	return NULL;
+}
+
+static int flush_nothing(void *arg, unsigned device, uint64_t device_page,
+			 unsigned order)
+{
+	return 0;
+}
+
+static void *write_back(void *arg)
+{
+	ck_assert_int_eq(entry_table_writeback_range(table, 0, TO_THE_END,
+						     flush_nothing, NULL),
+			 0);
+	return NULL;
+}
+
+/* A second one waits behind `first`, for an entry that is none of first's. */
+static void unlock_under_two(struct entry_info *locked, pthread_t first,
+			     void (*turn)(struct entry_info *locked))
+{
+	uint64_t index = locked->index;
+	pthread_t second;
+
+	usleep(5000);
+	second = start(grab_and_unlock, &index);
+	usleep(5000);
+	turn(locked);
+	entry_unlock(table, locked);
+	pthread_join(second, NULL);
+	pthread_join(first, NULL);
+}
+
+static void insert_for_kernel(struct entry_info *locked)
+{
+	struct entry_new new = kernel_page(5);
+
+	ck_assert_int_eq(entry_insert_locked(table, locked, &new), 0);
+}
+
+static void clear_towrite(struct entry_info *locked)
+{
+	entry_table_clear_mark(table, 0, TO_THE_END, ENTRY_TOWRITE);
+}
+
+START_TEST(who_wanted_something_else_passes_the_wake_on)
+{
+	struct entry_new new = lease_page(6);
+	struct entry_info info = grab(5, PTE);
+
+	unlock_under_two(&info, start(delete_leases, NULL), insert_for_kernel);
+	ck_assert_int_eq(entry_at(table, 5).holder, ENTRY_KERNEL);
+	new.dirty = true;
+	ck_assert_int_eq(entry_table_fill(table, 6, &new), 0);
+	info = grab(6, PTE);
+	unlock_under_two(&info, start(write_back, NULL), clear_towrite);
+	ck_assert(entry_at(table, 6).dirty);
 }
 END_TEST
 
@@ -297,12 +373,6 @@ START_TEST(an_entry_is_published_before_the_kill_is_confirmed_or_never)
 END_TEST
 
 /* -------------------------------------------------------------- stress */
-
-static int flush_nothing(void *arg, unsigned device, uint64_t device_page,
-			 unsigned order)
-{
-	return 0;
-}
 
 /* Fails the test but for what the rules allow. */
 static void allow(int64_t ret, int one, int other)
@@ -434,9 +504,9 @@ int main(void)
 	tcase_add_test(waits, a_deletion_wakes_all);
 	tcase_add_test(waits, who_does_not_take_the_lock_passes_the_wake_on);
 	tcase_add_test(waits, a_page_waits_for_a_locked_order_9_entry);
-	tcase_add_test(
-		waits,
-		waiters_for_an_empty_order_9_entry_survive_its_downgrade);
+	tcase_add_test(waits,
+		       waiters_for_an_order_9_entry_survive_its_downgrade);
+	tcase_add_test(waits, who_wanted_something_else_passes_the_wake_on);
 	tcase_add_test(waits, delete_waits_for_locked_entries);
 	tcase_add_test(waits, dirty_set_during_a_flush_is_not_lost);
 	suite_add_tcase(suite, waits);

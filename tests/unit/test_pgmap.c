@@ -325,7 +325,13 @@ START_TEST(resurrect_works_from_every_stage_before_and_after_the_release)
 	for (int stage = 0; stage < 3; stage++) {
 		if (stage == 1)
 			get(pgmap, 0, PTE);
+		/* not killed: nothing to wait for, nothing dropped */
+		ck_assert_int_eq(pgmap_wait_idle(pgmap, deadline_in(1)),
+				 -ECANCELED);
 		ck_assert_int_eq(pgmap_kill(pgmap), 0);
+		ck_assert_int_eq(pgmap_gate_enter_draining(pgmap), 0);
+		pgmap_gate_exit(pgmap);
+		ck_assert(!pgmap_is_released(pgmap));
 		if (stage == 1)
 			ck_assert_int_eq(pgmap_wait_idle(pgmap, deadline_in(1)),
 					 -ETIMEDOUT);
