@@ -10,6 +10,7 @@
  *   poke DEVICE where node INO            ... of a tree node below the root
  *   poke DEVICE lookup DIR NAME           inode number
  *   poke DEVICE get inode INO FIELD
+ *   poke DEVICE mutate SEED COUNT         anything, anywhere in the metadata
  *
  * DEVICE is the metadata device, or the only one. VALUE: a number, or +N, -N.
  */
@@ -18,8 +19,10 @@
 #include "media/inode.h"
 #include "media/name.h"
 #include "media/node.h"
+#include "media/record.h"
 #include "media/superblock.h"
 #include "tree/tree.h"
+#include "util/crc32c.h"
 
 #include <err.h>
 #include <stddef.h>
@@ -80,7 +83,8 @@ static const struct field entry_fields[] = {
 static struct device *device;
 static struct members members;
 static struct tree_env env;
-static const superblock_media *sb;
+static superblock_media sb_copy;
+static const superblock_media *sb = &sb_copy;
 
 static const struct field *field_of(const struct field *fields,
 				    const char *name)
@@ -251,6 +255,113 @@ static void lookup(char **args)
 	printf("%ju\n", (uintmax_t)((const dirent_media *)cursor.value)->ino);
 }
 
+/* ------------------------------------------------------------- mutations */
+
+/* A few bytes of it: a bit, a value that is often wrong, or another field. */
+static void spoil(unsigned char *at, size_t bytes)
+{
+	static const uint64_t values[] = {
+		0, 1, 255, 4096, UINT32_MAX, INT64_MAX, 0x100, UINT64_MAX - 1
+	};
+	size_t to = (size_t)rand() % bytes, from = (size_t)rand() % bytes;
+	size_t length = (size_t)1 << rand() % 4;
+
+	to -= to % length;
+	from -= from % length;
+	switch (rand() % 4) {
+	case 0:
+		at[to] ^= (unsigned char)(1u << rand() % 8);
+		break;
+	case 1:
+		memcpy(at + to, &values[rand() % 8], length);
+		break;
+	case 2:
+		memmove(at + to, at + from, length);
+		break;
+	default:
+		at[to] = (unsigned char)(at[to] + rand() % 5 - 2);
+	}
+}
+
+static void mutate_super(void)
+{
+	uint64_t second = superblock_second_offset(sb->size_blocks);
+	superblock_media copy = *sb;
+
+	spoil((unsigned char *)&copy + 12, 556);
+	superblock_seal(&copy);
+	memcpy(device_at(device, 0), &copy, sizeof(copy));
+	if (rand() % 2)
+		memcpy(device_at(device, second), &copy, sizeof(copy));
+}
+
+static void mutate_inode(void)
+{
+	inode_media *inode = inode_at(rand() % 4 ? (uint64_t)rand() % 64
+						 : (uint64_t)rand() % 512);
+
+	spoil((unsigned char *)inode + 4, INODE_BYTES - 4);
+	inode_media_seal(inode);
+}
+
+/* Some node: found by its magic. */
+static void mutate_node(void)
+{
+	uint64_t blocks = device->size_bytes / BLOCK_BYTES;
+	uint64_t start = (uint64_t)rand() % blocks, i;
+
+	for (i = 0; i < blocks; i++) {
+		char *block = device_at(device,
+					(start + i) % blocks * BLOCK_BYTES);
+		node_block_media prefix;
+
+		memcpy(&prefix, block, sizeof(prefix));
+		if (prefix.magic != NODE_BLOCK_MAGIC)
+			continue;
+		if (rand() % 4 == 0)
+			spoil((unsigned char *)block + 4, 44);
+		else
+			spoil((unsigned char *)block + 32, 4064);
+		node_block_seal(block);
+		return;
+	}
+}
+
+static void mutate_journal(void)
+{
+	unsigned char *area = device_at(device,
+					sb->journal_start * BLOCK_BYTES);
+
+	spoil(area + (rand() % 2 ? 0 : 2048), 64);
+	spoil(area + BLOCK_BYTES, 65536);
+	anchor_seal((anchor_media *)area);
+	if (((record_media *)(area + BLOCK_BYTES))->length_bytes < 65536 &&
+	    ((record_media *)(area + BLOCK_BYTES))->length_bytes >= 64)
+		((record_media *)(area + BLOCK_BYTES))->crc = crc32c_skipping(
+			area + BLOCK_BYTES,
+			((record_media *)(area + BLOCK_BYTES))->length_bytes,
+			offsetof(record_media, crc));
+}
+
+static void mutate(char **args)
+{
+	unsigned count = (unsigned)strtoul(args[1], NULL, 0);
+
+	srand((unsigned)strtoul(args[0], NULL, 0));
+	while (count-- > 0) {
+		unsigned which = (unsigned)rand() % 20;
+
+		if (which < 2)
+			mutate_super();
+		else if (which < 4)
+			mutate_journal();
+		else if (which < 12)
+			mutate_inode();
+		else
+			mutate_node();
+	}
+}
+
 static const struct {
 	const char *name;
 	int args;
@@ -259,13 +370,14 @@ static const struct {
 	{ "super", 2, poke_super }, { "inode", 3, poke_inode },
 	{ "entry", 4, poke_entry }, { "extent", 4, poke_extent },
 	{ "where", 2, where },	    { "get", 3, get_inode },
-	{ "lookup", 2, lookup },
+	{ "lookup", 2, lookup },    { "mutate", 2, mutate },
 };
 
 int main(int argc, char **argv)
 {
 	const struct device_options options = { .read_only = false };
 	char why[DEVICE_WHY_BYTES];
+	const superblock_media *picked;
 	bool damaged;
 	size_t i;
 
@@ -273,8 +385,10 @@ int main(int argc, char **argv)
 		errx(2, "poke DEVICE VERB ARGUMENT...");
 	if (device_open(&device, argv[1], &options, why, sizeof(why)) != 0)
 		errx(1, "%s: %s", argv[1], why);
-	if (superblock_pick(device->base, device->size_bytes, &sb, &damaged))
+	if (superblock_pick(device->base, device->size_bytes, &picked,
+			    &damaged))
 		errx(1, "%s: no superblock", argv[1]);
+	sb_copy = *picked;
 	members.device[sb->device_index] = device;
 	members.count = sb->device_index + 1u;
 	if (tree_env_init(&env, &members, sb->metadata_device) != 0)
