@@ -64,30 +64,19 @@ rm "$dev"
 # -------------------------------------------------------------------- sound
 udax_mkfs dev
 ok "mounted" udax_mount dev
-(
-	cd "$mnt" || exit 1
-	mkdir -p dir/sub/deeper other
-	for i in {1..400}; do : >"dir/file-$i"; done
-	echo inline >small
-	head -c 300000 /dev/urandom >large
-	ln large hard
-	ln -s target symbolic
-	mkfifo fifo
-	setfattr -n user.short -v value large
-	setfattr -n user.long -v "$(printf '%03000d' 0)" large
-)
+udax_populate
 large=$(stat -c %i "$mnt/large") dir=$(stat -c %i "$mnt/dir")
 ok "unmounted" unmount
 status "a filesystem in use is sound" 0 fsck.udaxfs -n -v "$dev"
-like "... its files are counted" "$out" "402 files, 5 directories, 1 symlinks"
-like "... and its attributes" "$out" "2 attributes"
+like "... its files are counted" "$out" "407 files, 5 directories, 1 symlinks"
+like "... and its attributes" "$out" "62 attributes"
 status "--json" 0 fsck.udaxfs -n --json "$dev"
 is "... says clean" "$(json "$out" 'j["clean"], j["exit"], j["files"]')" \
-	"(True, 0, 402)"
+	"(True, 0, 407)"
 status "-p sees the mark and does no more" 0 fsck.udaxfs -p "$dev"
 like "... and says so" "$out" "not checked further"
 status "-p -f checks" 0 fsck.udaxfs -p -f "$dev"
-like "... and says so" "$out" "clean, 402 files"
+like "... and says so" "$out" "clean, 407 files"
 cp --sparse=always "$dev" "$good"
 
 # -------------------------------------------------------------------- crash
@@ -103,7 +92,7 @@ daemon=
 before=$(sha256sum <"$dev")
 status "after a crash -n finds it consistent" 0 fsck.udaxfs -n -v "$dev"
 like "... after a replay in memory" "$out" "journal replays cleanly"
-like "... in which the last is there" "$out" "403 files, 6 directories"
+like "... in which the last is there" "$out" "408 files, 6 directories"
 is "... and nothing was written" "$(sha256sum <"$dev")" "$before"
 status "-p replays onto the media" 1 fsck.udaxfs -p "$dev"
 like "... and says so" "$out" "journal replayed"

@@ -11,6 +11,7 @@
 #   status "sentence" N command...  exit status N; $out and $err are what it said
 #   udax_mkfs NAME...             devices $work/NAME, 64M each (UDAX_SIZE)
 #   udax_mount [-o OPT] NAME...   mounted on $mnt, daemon's pid in $daemon
+#   udax_populate                 files of every sort in $mnt (needs setfattr)
 #   udax_umount                   and wait for the daemon to end
 #
 # Everything lives in $work, removed at the end; what is mounted below it is
@@ -137,6 +138,28 @@ udax_mount() {
 	timeout 30 udaxfs "${paths[@]}" "$mnt" "${options[@]}" || return
 	daemon=$(daemon_of "$mnt")
 }
+
+# A bit of everything: 407 files, 5 directories, a symlink, a FIFO, xattrs.
+udax_populate() (
+	cd "$mnt" || exit 1
+	mkdir -p dir/sub/deeper other
+	for i in {1..400}; do : >"dir/file-$i"; done
+	echo inline >small
+	head -c 300000 /dev/urandom >large
+	for i in {1..4}; do head -c $((i * 5000)) /dev/zero >"file-$i"; done
+	for i in {1..200..2}; do
+		dd if=/dev/urandom of=holes bs=4096 seek="$i" count=1 \
+			conv=notrunc status=none
+	done
+	ln large hard
+	ln -s target symbolic
+	mkfifo fifo
+	setfattr -n user.short -v value large
+	setfattr -n user.long -v "$(printf '%03000d' 0)" large
+	for i in {1..60}; do
+		setfattr -n "user.number-$i" -v "$(printf '%0100d' 0)" file-1
+	done
+)
 
 udax_umount() {
 	timeout 30 umount "$mnt" || return
