@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# renameat2(2): NOREPLACE, EXCHANGE, what is not supported; and plain cases.
+. "${srcdir:-.}/tests/lib/functions.sh"
+requires_fuse
+plan 4
+
+cat >"$work/rename.py" <<'PY'
+import ctypes, errno, os, sys
+os.chdir(sys.argv[1])
+libc = ctypes.CDLL(None, use_errno=True)
+NOREPLACE, EXCHANGE, WHITEOUT = 1, 2, 4
+
+def rename(old, new, flags):
+    if libc.renameat2(-100, old.encode(), -100, new.encode(), flags):
+        return errno.errorcode[ctypes.get_errno()]
+    return 0
+
+def is_(got, expected):
+    assert got == expected, f"got {got}, expected {expected}"
+
+for name in "a", "b":
+    open(name, "w").write(name)
+os.makedirs("d/e")
+os.mkdir("f")
+is_(rename("a", "b", NOREPLACE), "EEXIST")
+is_(rename("a", "c", NOREPLACE), 0)
+is_(rename("c", "b", EXCHANGE), 0)
+is_(open("b").read() + open("c").read(), "ab")
+is_(rename("c", "absent", EXCHANGE), "ENOENT")
+is_(rename("d", "f", EXCHANGE), 0)
+is_(os.listdir("f"), ["e"])
+is_(rename("f/e", "b", EXCHANGE), 0)            # a directory and a file
+assert os.path.isdir("b") and os.path.isfile("f/e")
+is_((os.stat(".").st_nlink, os.stat("f").st_nlink), (5, 2))
+is_(rename("f", "f/e", EXCHANGE), "EINVAL")
+is_(rename("c", "white", WHITEOUT), "EINVAL")
+is_(rename("c", "f/e", NOREPLACE | EXCHANGE), "EINVAL")
+is_(rename("c", "b", 0), "EISDIR")
+is_(rename("b", "c", 0), "ENOTDIR")
+is_(rename("b", "f", 0), "ENOTEMPTY")
+is_(rename("b", "d", 0), 0)
+is_(sorted(os.listdir(".")), ["c", "d", "f"])
+PY
+udax_mkfs pmem0
+ok "mounts" udax_mount pmem0
+ok "renames" timeout 20 python3 "$work/rename.py" "$mnt"
+ok "umount" udax_umount
+ok "the device is clean" device_clean pmem0
