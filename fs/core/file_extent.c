@@ -128,6 +128,8 @@ int extent_first(const struct fs *fs, const struct tree *map, uint64_t start,
 	struct tree_cursor cursor;
 	int error;
 
+	if (start >= end)
+		return -ENOENT;
 	error = extent_before(fs, map, start, extent);
 	if (error && error != -ENOENT)
 		return error;

@@ -55,7 +55,7 @@ int file_break(struct fs *fs, struct inode *inode, uint64_t start, uint64_t end)
 		.arg = &scan,
 	};
 
-	if (start >= end)
+	if (start >= end || inode->media->format != INODE_EXTENTS)
 		return 0;
 	extent_map_init(&scan.map, fs, NULL, inode->ino, inode->media);
 	return break_layout(active ? &active->entries : NULL, fs->pgmaps,
