@@ -39,6 +39,11 @@ static int stop_at_zero(const struct entry_info *info, void *arg)
  * entries that remain from then say no more than "maybe cached" and cost the
  * next writable open its cache.
  *
+ * Nor are pages kept of an inode without entries: what the kernel has cached
+ * since the last close is accounted for by nobody, and must not be found by a
+ * program whose device may go. Entries say that a fill came after such an open,
+ * so that what is cached is theirs.
+ *
  * Otherwise pages are kept: they are coherent with direct reads and writes,
  * and other opens have them mapped.
  */
@@ -46,9 +51,10 @@ static bool keeps_cache(struct inode *inode, bool writer)
 {
 	struct inode_active *active = inode->active;
 
-	if (!writer || entry_table_count(&active->entries) == 0)
-		return true;
-	return !entry_table_walk(&active->entries, 0, ENTRY_INDEX_MAX,
+	if (entry_table_count(&active->entries) == 0)
+		return false;
+	return !writer ||
+	       !entry_table_walk(&active->entries, 0, ENTRY_INDEX_MAX,
 				 stop_at_zero, NULL);
 }
 

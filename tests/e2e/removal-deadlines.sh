@@ -19,7 +19,7 @@ drained=$(udaxctl remove-device "$mnt" 0 --mode=drain --timeout=0.5 --json)
 is "drain waits for the mapping: deadline, exit 3" $? 3
 is "the state is told all the same" "$(json "$drained" 'j["state"]')" revoking
 ok "somebody is named" [ "$(json "$(udaxctl list-holders "$mnt" 0 --json)" 'j["holders"][0]["pid"]')" = "$mapper" ]
-is "new use is refused meanwhile" "$(ask 'pread 0')" EIO
+is "new use is refused meanwhile" "$(ask 'pwrite 32768 2')" EIO
 is "the mapped page is still there" "$(ask 'load 0')" 1
 status "wait-device has a deadline, too" 3 udaxctl wait-device "$mnt" 0 --state=dead --timeout=0.2
 udaxctl wait-device "$mnt" 0 --state=dead --timeout=20 --json >"$work/waited" &

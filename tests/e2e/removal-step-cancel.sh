@@ -22,7 +22,7 @@ for state in blocking revoking draining; do
 		ok "$state: on to draining" udaxctl continue "$mnt" 0
 		ok "$state: draining is reached" udaxctl wait-device "$mnt" 0 --state=draining --timeout=10
 	fi
-	is "$state: read(2) is refused" "$(ask 'pread 0')" EIO
+	is "$state: write(2) is refused" "$(ask 'pwrite 0 1')" EIO
 	status "$state: a second removal exits 4" 4 udaxctl remove-device "$mnt" 0
 	ok "$state: it is cancelled" udaxctl cancel-remove "$mnt" 0
 	is "$state: it is live again" \

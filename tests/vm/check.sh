@@ -22,6 +22,7 @@ fi >"$share/tests"
 cat >"$share/run" <<'X'
 #!/bin/bash
 cd /host/build; export srcdir=/host/source TMPDIR=/tmp UDAX_DEMO_TREE=/usr/share
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 mount -t fusectl none /sys/fs/fuse/connections 2>/dev/null
 echo "kernel $(uname -r)"
 echo "== demo"; bash /host/source/tests/demo.sh /host/build; rc=$?
