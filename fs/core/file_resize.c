@@ -161,10 +161,8 @@ static int free_link(struct file_change *change)
 
 int file_free_locked(struct fs *fs, struct inode *inode)
 {
-	int done = 0;
+	int done = file_break(fs, inode, 0, EXTENT_BLOCKS_END);
 
-	if (inode->media->format == INODE_EXTENTS)
-		done = file_break(fs, inode, 0, EXTENT_BLOCKS_END);
 	while (!done) {
 		struct file_change change;
 

@@ -60,24 +60,26 @@ static int space_goal(struct file_change *change, uint64_t block,
 }
 
 /* Is 2 MiB alignment worth having here? */
-static bool space_is_large(uint64_t block, uint64_t blocks)
+static bool space_is_large(const struct file_change *change,
+			   const struct extent *hole)
 {
-	uint64_t next_unit = unit_start(block + PMD_BLOCKS - 1);
+	uint64_t next_unit = unit_start(hole->start + PMD_BLOCKS - 1);
 
-	return block >= PMD_BLOCKS ||
-	       (block == 0 && blocks >= LARGE_RUN_BLOCKS) ||
-	       block + blocks >= next_unit + PMD_BLOCKS;
+	return hole->start >= PMD_BLOCKS || change->copy->size >= PMD_BYTES ||
+	       (hole->start == 0 && hole->blocks >= LARGE_RUN_BLOCKS) ||
+	       extent_end(hole) >= next_unit + PMD_BLOCKS;
 }
 
 /* One device: 0, -ENOSPC, -ENXIO. */
-static int space_take_on(struct alloc *alloc, const struct extent *hole,
-			 uint64_t goal, uint64_t *start, uint64_t *got)
+static int space_take_on(const struct file_change *change, struct alloc *alloc,
+			 const struct extent *hole, uint64_t goal,
+			 uint64_t *start, uint64_t *got)
 {
 	unsigned phase = hole->start % PMD_BLOCKS;
 	struct alloc_want want = { .blocks = hole->blocks, .goal = goal };
 	int error;
 
-	if (!space_is_large(hole->start, hole->blocks))
+	if (!space_is_large(change, hole))
 		return alloc_take(alloc, &want, start, got);
 	/* A file's beginning out of phase: up to the unit where that ends. */
 	if (goal && hole->start < PMD_BLOCKS && goal % PMD_BLOCKS != phase) {
@@ -111,7 +113,8 @@ static int space_try(struct file_change *change, unsigned device,
 		return error;
 	if (goal == ADDR_NONE || addr_device(goal) != device)
 		goal = 0;
-	error = space_take_on(alloc, hole, addr_block(goal), &start, &got);
+	error = space_take_on(change, alloc, hole, addr_block(goal), &start,
+			      &got);
 	if (error)
 		return error;
 	*taken = (struct extent){ .start = hole->start,
@@ -122,24 +125,19 @@ static int space_try(struct file_change *change, unsigned device,
 	return 0;
 }
 
-int file_space_take(struct file_change *change, const struct extent *hole,
-		    struct extent *taken)
+/* On the first device that has room: 0, -ENOSPC, -EIO. */
+static int space_take_any(struct file_change *change, const struct extent *hole,
+			  uint64_t goal, struct extent *taken)
 {
-	struct extent want = *hole;
 	unsigned home = change->copy->home_device;
 	unsigned first, index;
-	uint64_t goal;
 	bool blocked;
-	int error = space_goal(change, hole->start, &goal);
+	int error;
 
-	if (error)
-		return error;
-	if (want.blocks > UINT32_MAX)
-		want.blocks = UINT32_MAX;
 	if (home >= change->fs->device_count)
 		home = 0;
 	first = goal == ADDR_NONE ? home : addr_device(goal);
-	error = space_try(change, first, &want, goal, taken);
+	error = space_try(change, first, hole, goal, taken);
 	blocked = error == -EIO;
 	if (!error || (blocked && change->copy->blocks))
 		return error;
@@ -148,13 +146,32 @@ int file_space_take(struct file_change *change, const struct extent *hole,
 
 		if (device == first)
 			continue;
-		error = space_try(change, device, &want, goal, taken);
+		error = space_try(change, device, hole, goal, taken);
 		if (!error && !change->copy->blocks)
 			change->copy->home_device = (uint16_t)device;
 		if (!error)
 			return 0;
 	}
 	return blocked ? -EIO : -ENOSPC;
+}
+
+int file_space_take(struct file_change *change, const struct extent *hole,
+		    struct extent *taken)
+{
+	struct extent want = *hole;
+	uint64_t goal;
+	int error = space_goal(change, hole->start, &goal);
+
+	if (error)
+		return error;
+	if (want.blocks > UINT32_MAX)
+		want.blocks = UINT32_MAX;
+	error = space_take_any(change, &want, goal, taken);
+	if (error != -ENOSPC)
+		return error;
+	/* What was freed as metadata waits for the journal's tail. */
+	error = journal_checkpoint(change->fs->journal);
+	return error ? error : space_take_any(change, &want, goal, taken);
 }
 
 uint64_t file_space_free(const struct fs *fs)
