@@ -19,9 +19,9 @@ struct fs;
 
 struct devices {
 	struct fs *fs;
-	struct front *front;		/* set when there is one */
-	pthread_mutex_t lock;		/* of control, against its end */
-	struct control *control;	/* NULL: nobody is told */
+	struct front *front;	 /* set when there is one */
+	pthread_mutex_t lock;	 /* of control, against its end */
+	struct control *control; /* NULL: nobody is told */
 };
 
 int devices_init(struct devices *devices, struct fs *fs)

@@ -13,8 +13,8 @@
 #include <sys/types.h>
 
 struct mountpoint {
-	char *path;		/* as the kernel names it */
-	dev_t device;		/* of our mount, once it is there */
+	char *path;   /* as the kernel names it */
+	dev_t device; /* of our mount, once it is there */
 	bool mounted;
 };
 

@@ -20,21 +20,21 @@
 enum direct_policy { DIRECT_OWNER, DIRECT_GROUP, DIRECT_ANY, DIRECT_OFF };
 
 struct daemon_options {
-	char *devices[ROLL_MAX];	/* absolute, links not followed */
+	char *devices[ROLL_MAX]; /* absolute, links not followed */
 	unsigned int device_count;
-	char *mountpoint;		/* as given */
+	char *mountpoint; /* as given */
 	struct fs_options fs;
 	enum direct_policy direct;
 	gid_t direct_group;
-	unsigned int threads;		/* 0: the session's choice */
+	unsigned int threads; /* 0: the session's choice */
 	bool foreground;
-	bool debug;			/* every request to stderr */
-	bool nonempty;			/* cover what is in the mountpoint */
+	bool debug;    /* every request to stderr */
+	bool nonempty; /* cover what is in the mountpoint */
 	bool allow_root;
 	bool show_help;
 	bool show_version;
-	char *fsname;			/* NULL: the first device */
-	char *fuse;			/* for libfuse: "a,b=c", its escapes */
+	char *fsname; /* NULL: the first device */
+	char *fuse;   /* for libfuse: "a,b=c", its escapes */
 };
 
 int options_parse(struct daemon_options *options, int argc, char **argv)

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 struct readiness {
-	int fd;		/* -1: nobody waits */
+	int fd; /* -1: nobody waits */
 };
 
 /*

@@ -20,7 +20,7 @@
 struct op {
 	fuse_req_t req;
 	struct front *front;
-	struct request *request;	/* the serving thread's */
+	struct request *request; /* the serving thread's */
 	struct inode *inode;
 	const char *name;
 };

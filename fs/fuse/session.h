@@ -36,17 +36,18 @@
 #define SESSION_IO_BYTES (1u << 20) /* largest read or write */
 
 /* What libfuse 3.14 cannot ask the kernel for, so that we do. */
-#define SESSION_DIRECT_MMAP 0x1u /* MAP_SHARED on direct_io files, Linux 6.6 */
+#define SESSION_DIRECT_MMAP 0x1u /* MAP_SHARED on direct_io files, Linux 6.6   \
+				  */
 #define SESSION_KILLPRIV_V2 0x2u /* suid, sgid and capabilities are ours */
 
 struct session;
 
 struct session_config {
 	const struct fuse_lowlevel_ops *ops;
-	void *owner;		/* fuse_req_userdata() of every request */
-	unsigned int wanted;	/* SESSION_* */
-	unsigned int threads;	/* 0: as many as are worth having */
-	bool clone_fd;		/* a descriptor for each thread */
+	void *owner;	      /* fuse_req_userdata() of every request */
+	unsigned int wanted;  /* SESSION_* */
+	unsigned int threads; /* 0: as many as are worth having */
+	bool clone_fd;	      /* a descriptor for each thread */
 	/*
 	 * In each serving thread, first and last (both or none). state is
 	 * what session_state() answers there.

@@ -17,7 +17,7 @@
 struct worker {
 	struct session *session;
 	pthread_t thread;
-	int fd;			/* the session's, or a clone of it */
+	int fd; /* the session's, or a clone of it */
 	bool cloned;
 	unsigned char *map;	/* what the buffer lies in */
 	unsigned char *message; /* so placed that a write's bytes are aligned */
@@ -30,10 +30,10 @@ struct session {
 	struct session_config config;
 	struct fuse_session *fuse;
 	int fd;
-	int finished;		/* eventfd */
+	int finished; /* eventfd */
 	bool mounted;
-	uint64_t init_unique;	/* of the INIT being answered, else 0 */
-	uint64_t offered;	/* FUSE_* flags in it, both words */
+	uint64_t init_unique; /* of the INIT being answered, else 0 */
+	uint64_t offered;     /* FUSE_* flags in it, both words */
 	unsigned int granted;
 	atomic_uint running;
 	_Atomic bool stopping;
