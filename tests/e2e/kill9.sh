@@ -4,7 +4,7 @@
 # device passes fsck, and mounts.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
-rounds=${UDAX_KILL_ROUNDS:-5}
+rounds=${UDAX_KILL_ROUNDS:-20}
 plan $((rounds * 3 + 1))
 
 # Writes whole files of its own, renames them into place and says which; the
