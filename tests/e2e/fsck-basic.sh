@@ -30,17 +30,6 @@ found() {
 	}
 }
 
-# unmount: and the daemon is gone.
-unmount() {
-	daemon=$(holder)
-	udax_umount
-}
-
-# holder: the process that has the device.
-holder() {
-	fsck.udaxfs -n "$dev" 2>&1 | sed -n 's/.*in use by PID \([0-9]*\).*/\1/p'
-}
-
 # flip OFFSET: the lowest bit of that byte.
 flip() {
 	python3 - "$dev" "$1" <<-'PY'
@@ -66,7 +55,7 @@ udax_mkfs dev
 ok "mounted" udax_mount dev
 udax_populate
 large=$(stat -c %i "$mnt/large") dir=$(stat -c %i "$mnt/dir")
-ok "unmounted" unmount
+ok "unmounted" udax_umount
 status "a filesystem in use is sound" 0 fsck.udaxfs -n -v "$dev"
 like "... its files are counted" "$out" "407 files, 5 directories, 1 symlinks"
 like "... and its attributes" "$out" "62 attributes"
@@ -81,7 +70,6 @@ cp --sparse=always "$dev" "$good"
 
 # -------------------------------------------------------------------- crash
 ok "mounted again" udax_mount dev
-daemon=$(holder)
 status "a mounted device is refused" 8 fsck.udaxfs -n "$dev"
 like "... the daemon named" "$err" "in use by PID $daemon"
 mkdir "$mnt/late" && : >"$mnt/late/file" && mv "$mnt/small" "$mnt/late/"
@@ -100,7 +88,7 @@ status "... which is clean then" 0 fsck.udaxfs -n "$dev"
 is "... and says no more" "$(wc -l <<<"$out")" 1
 ok "... and mounts" udax_mount dev
 is "... with the last there" "$(cat "$mnt/late/small")" inline
-ok "unmounted" unmount
+ok "unmounted" udax_umount
 status "sound" 0 fsck.udaxfs -n "$dev"
 
 # -------------------------------------------------------------- superblocks
@@ -203,4 +191,23 @@ cp "$work/b" "$work/copy"
 status "two that say they are one" 8 fsck.udaxfs -n "$work"/{a,b,c,copy}
 status "one of another filesystem" 8 fsck.udaxfs -n "$work"/{a,b,c} "$good"
 rm "$work"/{a,b,c,copy}
+
+udax_mkfs a b
+cp "$work/b" "$work/copy"
+for _ in 1 2; do
+	ok "mounted" udax_mount a b
+	for i in {1..4}; do head -c 9000 /dev/zero >"$mnt/file-$i"; done
+	ok "unmounted" udax_umount
+done
+status "both are sound" 0 fsck.udaxfs -n "$work"/{a,b}
+status "an old copy is not taken" 4 fsck.udaxfs -n "$work"/{a,copy}
+like "... and named" "$out" "copy: is an old copy or was changed apart"
+status "-y does not write to it either" 4 fsck.udaxfs -y "$work"/{a,copy}
+ok "mounted" udax_mount a b
+ok "a device given back" udaxctl remove-device "$mnt" "$work/b"
+ok "unmounted" udax_umount
+status "sound without it" 0 fsck.udaxfs -n "$work/a"
+like "... which is said" "$out" "member 1 \(.*was left out and is not here"
+status "sound with it" 0 fsck.udaxfs -n "$work"/{a,b}
+like "... which is said, too" "$out" "b: was left out; the next mount takes it"
 done_testing

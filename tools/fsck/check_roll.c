@@ -46,8 +46,8 @@ static bool belongs(struct fsck *fsck, unsigned index)
 		return true;
 	if (own->generation != entry->generation) {
 		problem_device(fsck, "roll", path, false,
-			       "has been changed apart: its generation is %ju, "
-			       "the others knew it at %ju",
+			       "is an old copy or was changed apart: its "
+			       "generation is %ju, the others know it at %ju",
 			       (uintmax_t)own->generation,
 			       (uintmax_t)entry->generation);
 		return false;

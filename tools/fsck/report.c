@@ -92,6 +92,7 @@ static void keep(struct fsck *fsck, const struct finding *what,
 		all->problems_left++;
 	if (finding == NULL) {
 		all->not_kept++;
+		free(what->device);
 		return;
 	}
 	*finding = *what;
@@ -167,7 +168,7 @@ void operational(struct fsck *fsck, const char *format, ...)
 	va_end(args);
 	fsck->findings->operational = true;
 	progress_end(fsck);
-	fflush(stdout);
+	(void)fflush(stdout);
 	log_error("%s", message);
 }
 

@@ -120,7 +120,8 @@ static void print_json(const struct fsck *fsck)
 	add_number(out, "size_bytes", counts->blocks_total << BLOCK_SHIFT);
 	add_missing(fsck, out);
 	add_findings(fsck, out);
-	puts(json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN));
+	puts(json_object_to_json_string_ext(
+		out, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(out);
 }
 
