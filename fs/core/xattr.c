@@ -17,10 +17,15 @@
 #define CAPABILITY "security.capability"
 #define FREED_AT_ONCE 64
 
+/*
+ * Not "system.": ACLs are not known here, and a program that is told so sets
+ * the mode instead. One that were kept as mere bytes would leave the mode of
+ * a file unset that cp -a made.
+ */
 static int check_name(const char *text, struct xattr_name *out)
 {
-	static const char *const spaces[] = { "user.", "trusted.", "security.",
-					      "system." };
+	static const char *const spaces[] = { "user.", "trusted.",
+					      "security." };
 	unsigned i;
 
 	out->text = text;

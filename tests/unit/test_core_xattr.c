@@ -154,6 +154,7 @@ START_TEST(flags_and_limits_are_linux_s)
 	ck_assert_int_eq(set(name, 5, 0), 0);
 	ck_assert_int_eq(set("user.a", VALUE_MAX + 1, 0), -E2BIG);
 	ck_assert_int_eq(set("mine.a", 5, 0), -EOPNOTSUPP);
+	ck_assert_int_eq(set("system.posix_acl_access", 5, 0), -EOPNOTSUPP);
 	ck_assert_int_eq(set("user.", 5, 0), -EINVAL);
 	ck_assert_int_eq(set("security.capability", 5, 0), 0);
 	ck_assert_int_eq(set("trusted.t", 5, 0), 0);
