@@ -2,9 +2,11 @@
 #include "control/command.h"
 
 #include "core/fs.h"
+#include "core/inode.h"
 #include "util/mount_table.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +59,17 @@ void answer_fail(struct answer *answer, int status, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(answer->error, sizeof(answer->error), format, args);
 	va_end(args);
+}
+
+void file_name(const struct command_context *context, uint64_t ino, char *path)
+{
+	char inside[PATH_MAX];
+
+	if (inode_path(context->fs, ino, inside, sizeof(inside)) == 0)
+		snprintf(path, CONTROL_PATH_BYTES, "%s%s", context->mountpoint,
+			 inside);
+	else
+		strcpy(path, "(deleted)");
 }
 
 const char *argument_string(struct json_object *arguments, const char *key)

@@ -10,14 +10,15 @@
 
 #include "control/conn.h"
 
+#include <stdint.h>
 #include <sys/types.h>
 
 struct fs;
 
 struct command_context {
 	struct fs *fs;
-	char *mountpoint;     /* canonical, as the mount table has it */
-	dev_t device; /* of the mount, for /proc/PID/maps */
+	char *mountpoint; /* canonical, as the mount table has it */
+	dev_t device;	  /* of the mount, for /proc/PID/maps */
 };
 
 int command_context_init(struct command_context *context, struct fs *fs,
@@ -45,6 +46,11 @@ typedef void verb_fn(struct command_context *context,
 verb_fn verb_list, verb_list_devices, verb_remove_device, verb_cancel_remove,
 	verb_continue, verb_wait_device, verb_list_holders, verb_list_entries,
 	verb_filemap, verb_verify;
+
+/* One of the file's names, from the root of the mount's namespace, or
+ * "(deleted)". Takes directories' locks shared: hold none. */
+#define CONTROL_PATH_BYTES 8192
+void file_name(const struct command_context *context, uint64_t ino, char *path);
 
 /* Arguments, with a default where it is missing. */
 const char *argument_string(struct json_object *arguments, const char *key);

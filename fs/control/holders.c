@@ -80,7 +80,7 @@ static void add_holder(struct search *search, const struct holder *holder)
 {
 	struct fs *fs = search->context->fs;
 	struct json_object *json = json_object_new_object();
-	char path[PATH_MAX];
+	char path[CONTROL_PATH_BYTES];
 
 	json_object_object_add(json, "kind",
 			       json_object_new_string(holder->kind));
@@ -89,8 +89,7 @@ static void add_holder(struct search *search, const struct holder *holder)
 		json_object_new_string(fs->devices[holder->device].path));
 	add_or_null(json, "pid", holder->pid);
 	add_command(json, holder->pid);
-	if (inode_path(fs, holder->ino, path, sizeof(path)))
-		strcpy(path, "(deleted)");
+	file_name(search->context, holder->ino, path);
 	json_object_object_add(json, "path", json_object_new_string(path));
 	json_object_object_add(json, "inode",
 			       json_object_new_uint64(holder->ino));

@@ -8,7 +8,6 @@
 #include "core/survey.h"
 #include "media/addr.h"
 
-#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -84,10 +83,11 @@ static void add_file(struct inode *inode, struct entry_table *table, void *arg)
 }
 
 /* Names afterwards: looking one up takes the directories' locks. */
-static void add_paths(struct fs *fs, struct json_object *files)
+static void add_paths(struct command_context *context,
+		      struct json_object *files)
 {
 	size_t i, count = json_object_array_length(files);
-	char path[PATH_MAX];
+	char path[CONTROL_PATH_BYTES];
 
 	for (i = 0; i < count; i++) {
 		struct json_object *file = json_object_array_get_idx(files, i);
@@ -96,8 +96,7 @@ static void add_paths(struct fs *fs, struct json_object *files)
 
 		json_object_object_get_ex(file, "inode", &number);
 		ino = json_object_get_uint64(number);
-		if (inode_path(fs, ino, path, sizeof(path)))
-			strcpy(path, "(deleted)");
+		file_name(context, ino, path);
 		json_object_object_add(file, "path",
 				       json_object_new_string(path));
 	}
@@ -113,7 +112,7 @@ void verb_list_entries(struct command_context *context,
 	};
 
 	survey_tables(context->fs, add_file, &listing);
-	add_paths(context->fs, listing.files);
+	add_paths(context, listing.files);
 	answer->json = json_object_new_object();
 	json_object_object_add(answer->json, "version", json_object_new_int(1));
 	json_object_object_add(answer->json, "files", listing.files);
@@ -162,7 +161,7 @@ void verb_filemap(struct command_context *context,
 {
 	int64_t ino = argument_integer(arguments, "inode", -1);
 	struct json_object *extents = json_object_new_array();
-	char path[PATH_MAX] = "(deleted)";
+	char path[CONTROL_PATH_BYTES];
 	int err;
 
 	err = map_inode(context->fs, (uint64_t)ino, extents);
@@ -172,8 +171,7 @@ void verb_filemap(struct command_context *context,
 			    strerror(-err));
 		return;
 	}
-	if (inode_path(context->fs, (uint64_t)ino, path, sizeof(path)))
-		strcpy(path, "(deleted)");
+	file_name(context, (uint64_t)ino, path);
 	answer->json = json_object_new_object();
 	json_object_object_add(answer->json, "version", json_object_new_int(1));
 	json_object_object_add(answer->json, "path",

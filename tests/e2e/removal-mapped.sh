@@ -15,7 +15,7 @@ is "another page is stored to" "$(ask 'store 8191 7')" ok
 
 entries=$(udaxctl list-entries "$mnt" "$mnt/data" --json)
 ok "the mapping has entries" [ "$(json "$entries" 'len(j["files"][0]["entries"])')" -ge 2 ]
-is "they are under the file's name" "$(json "$entries" 'j["files"][0]["path"]')" /data
+is "they are under the file's name" "$(json "$entries" 'j["files"][0]["path"]')" "$mnt/data"
 holders=$(udaxctl list-holders "$mnt" --json)
 is "the holder is named" "$(json "$holders" '[(h["kind"], h["pid"], h["command"]) for h in j["holders"]]')" \
 	"[('kernel_mapping', $mapper, 'mapper')]"
