@@ -53,8 +53,22 @@ void options_usage(void)
 	       "udaxfs(8)\n");
 }
 
+/* The first device is the one that was named first on the command line, not
+ * the first device= of -o, which was parsed before. */
+static void put_last_first(struct daemon_options *options, unsigned int count)
+{
+	unsigned int before = options->device_count - count;
+	char *last[ROLL_MAX];
+
+	memcpy(last, options->devices + before, count * sizeof(last[0]));
+	memmove(options->devices + count, options->devices,
+		before * sizeof(last[0]));
+	memcpy(options->devices, last, count * sizeof(last[0]));
+}
+
 static int parse_words(struct daemon_options *options, int argc, char **argv)
 {
+	unsigned int before = options->device_count;
 	int err = 0;
 
 	if (argc < 1) {
@@ -69,6 +83,7 @@ static int parse_words(struct daemon_options *options, int argc, char **argv)
 		log_error("no device: see udaxfs --help");
 		return -EINVAL;
 	}
+	put_last_first(options, options->device_count - before);
 	options->mountpoint = strdup(argv[argc - 1]);
 	return options->mountpoint ? 0 : -ENOMEM;
 }

@@ -221,8 +221,19 @@ void session_unmount(struct session *session)
 	session->fd = -1;
 }
 
+/* libfuse then lets go of its own, and finds that nothing is to be unmounted.
+ */
+static bool has_ended(const struct session *session)
+{
+	struct pollfd state = { .fd = session->fd };
+
+	return poll(&state, 1, 0) == 1 && (state.revents & POLLERR);
+}
+
 void session_destroy(struct session *session)
 {
+	if (session->mounted && has_ended(session))
+		session_unmount(session);
 	fuse_session_destroy(session->fuse);
 	close(session->finished);
 	free(session);

@@ -4,7 +4,7 @@
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
 requires findmnt
-plan 38
+plan 42
 
 other=$work/other
 mkdir "$other"
@@ -61,6 +61,16 @@ daemon=
 udaxfs "$work/pmem0" "$work/pmem1" "$mnt" -f 2>"$work/said" &
 ok "stays in the foreground" wait_until 10 mounted "$mnt"
 umount "$mnt"
+ended=$!
 rc=0
-wait $! || rc=$?
+wait $ended || rc=$?
 is "and ends with 0 at umount" $rc 0
+
+# as mount(8) calls it for fstab(5)
+helper=$(PATH=$PATH:/sbin:/usr/sbin command -v mount.fuse3 || echo mount.fuse)
+status "mount's helper mounts" 0 "$helper" "$work/pmem1" "$mnt" -t fuse.udaxfs \
+	-o "rw,noexec,_netdev,nofail,x-test=1,device=$work/pmem0"
+is "from the device named first" "$(findmnt -no SOURCE "$mnt")" "$work/pmem1"
+ok "with mount's options" eval 'findmnt -no OPTIONS "$mnt" | grep -q "rw.*noexec"'
+daemon=$(daemon_of "$mnt")
+ok "umount" udax_umount

@@ -10,10 +10,10 @@ ok "mounts" udax_mount pmem0
 cat >"$work/truncater.py" <<'PY'
 import errno, mmap, os, signal, sys
 path = sys.argv[1]
+fd = os.open(path, os.O_RDWR)
+m = mmap.mmap(fd, 1 << 20)            # while it has that size
 child = os.fork()
 if child == 0:
-    fd = os.open(path, os.O_RDWR)
-    m = mmap.mmap(fd, 1 << 20)
     while True:                       # SIGBUS past EOF or after removal: dies
         for page in range(0, 16):
             m[page * 4096] = 1
