@@ -11,7 +11,7 @@
 
 static const char *program = "udaxfs";
 static enum log_level shown = LOG_LEVEL_INFO;
-static bool use_syslog;
+static _Atomic bool use_syslog;
 
 void log_set_program(const char *name)
 {
