@@ -259,7 +259,10 @@ int fs_sync(struct fs *fs)
 int fs_statvfs(struct fs *fs, struct statvfs *out)
 {
 	const uint64_t inodes_a_block = BLOCK_BYTES / INODE_BYTES;
-	uint64_t free_blocks = 0;
+	/* the next checkpoint's, which comes when space is short */
+	uint64_t pending = fs->journal ? journal_pending_blocks(fs->journal)
+				       : 0;
+	uint64_t free_blocks = pending;
 	uint64_t total = 0;
 	uint64_t metadata;
 	uint64_t reserve;
@@ -272,7 +275,7 @@ int fs_statvfs(struct fs *fs, struct statvfs *out)
 		total += fs->devices[i].sb.size_blocks;
 		free_blocks += alloc_free_blocks(fs->allocs[i]);
 	}
-	metadata = alloc_free_blocks(fs->allocs[fs->metadata_device]);
+	metadata = pending + alloc_free_blocks(fs->allocs[fs->metadata_device]);
 	reserve = alloc_reserve_blocks(fs->allocs[fs->metadata_device]);
 	if (reserve > metadata)
 		reserve = metadata;

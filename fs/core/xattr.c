@@ -15,6 +15,7 @@
 #include <sys/xattr.h>
 
 #define CAPABILITY "security.capability"
+#define TRUSTED "trusted."
 #define FREED_AT_ONCE 64
 
 /*
@@ -99,8 +100,30 @@ ssize_t xattr_get(struct request *request, struct inode *inode,
 	return done;
 }
 
-static ssize_t list_locked(struct fs *fs, struct inode *inode, char *list,
-			   size_t size)
+static bool is_listed(const xattr_media *media, bool trusted)
+{
+	return trusted || media->name_length < strlen(TRUSTED) ||
+	       memcmp(media->bytes, TRUSTED, strlen(TRUSTED)) != 0;
+}
+
+/* One more name; *done: bytes so far. */
+static int list_add(const xattr_media *media, char *list, size_t size,
+		    size_t *done)
+{
+	size_t length = media->name_length + 1u;
+
+	if (size > 0 && size - *done < length)
+		return -ERANGE;
+	if (size > 0) {
+		memcpy(list + *done, media->bytes, length - 1);
+		list[*done + length - 1] = '\0';
+	}
+	*done += length;
+	return 0;
+}
+
+static ssize_t list_locked(struct fs *fs, struct inode *inode, bool trusted,
+			   char *list, size_t size)
 {
 	struct tree_cursor cursor;
 	struct tree tree;
@@ -111,27 +134,21 @@ static ssize_t list_locked(struct fs *fs, struct inode *inode, char *list,
 	if (!err)
 		err = tree_seek(&tree, 0, &cursor);
 	while (!err) {
-		const xattr_media *media = cursor.value;
-
-		if (size > 0 && size - done < media->name_length + 1u)
-			return -ERANGE;
-		if (size > 0) {
-			memcpy(list + done, media->bytes, media->name_length);
-			list[done + media->name_length] = '\0';
-		}
-		done += media->name_length + 1u;
-		err = tree_next(&cursor);
+		if (is_listed(cursor.value, trusted))
+			err = list_add(cursor.value, list, size, &done);
+		if (!err)
+			err = tree_next(&cursor);
 	}
 	return err == -ENOENT || err == -ENODATA ? (ssize_t)done : err;
 }
 
-ssize_t xattr_list(struct request *request, struct inode *inode, char *list,
-		   size_t size)
+ssize_t xattr_list(struct request *request, struct inode *inode, bool trusted,
+		   char *list, size_t size)
 {
 	ssize_t done;
 
 	pthread_rwlock_rdlock(&inode->lock);
-	done = list_locked(request->fs, inode, list, size);
+	done = list_locked(request->fs, inode, trusted, list, size);
 	pthread_rwlock_unlock(&inode->lock);
 	return done;
 }

@@ -12,6 +12,7 @@
 
 #include "media/inode.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -30,8 +31,9 @@ int xattr_set(struct request *request, struct inode *inode, const char *name,
 	__attribute__((warn_unused_result));
 int xattr_remove(struct request *request, struct inode *inode,
 		 const char *name) __attribute__((warn_unused_result));
-ssize_t xattr_list(struct request *request, struct inode *inode, char *list,
-		   size_t size) __attribute__((warn_unused_result));
+/* trusted: for somebody who may know of the trusted ones. */
+ssize_t xattr_list(struct request *request, struct inode *inode, bool trusted,
+		   char *list, size_t size) __attribute__((warn_unused_result));
 
 /*
  * Free them all, in bounded transactions; xattr_root is 0 after. inode_forget()

@@ -37,6 +37,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
+	const struct fuse_ctx *caller = fuse_req_ctx(req);
 	char names[XATTR_LIST_MAX];
 	struct op op;
 
@@ -45,7 +46,8 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	if (size > sizeof(names))
 		size = sizeof(names);
 	end_value(&op, names, size,
-		  xattr_list(op.request, op.inode, names, size));
+		  xattr_list(op.request, op.inode, caller->uid == 0, names,
+			     size));
 }
 
 static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,

@@ -108,6 +108,7 @@ static void free_runs(struct txn *txn)
 			.blocks = run->blocks,
 			.sequence = journal->head.sequence - 1,
 		};
+		journal->pending_blocks += run->blocks;
 	}
 }
 

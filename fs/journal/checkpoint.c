@@ -52,9 +52,12 @@ static void release_pending(struct journal *journal)
 		struct pending *run = &journal->pending[i];
 		struct alloc *alloc = journal->allocs[addr_device(run->addr)];
 
-		if (run->sequence >= journal->tail.sequence)
+		if (run->sequence >= journal->tail.sequence) {
 			journal->pending[kept++] = *run;
-		else if (alloc)
+			continue;
+		}
+		journal->pending_blocks -= run->blocks;
+		if (alloc)
 			alloc_give(alloc, addr_block(run->addr), run->blocks);
 	}
 	journal->pending_count = kept;

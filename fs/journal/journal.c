@@ -159,6 +159,11 @@ out_unlock:
 	return error;
 }
 
+uint64_t journal_pending_blocks(const struct journal *journal)
+{
+	return atomic_load(&journal->pending_blocks);
+}
+
 uint64_t journal_next_sequence(const struct journal *journal)
 {
 	pthread_mutex_t *mutex = (pthread_mutex_t *)&journal->mutex;

@@ -85,6 +85,8 @@ int journal_format(const struct members *members, const superblock_media *sb)
  */
 int journal_checkpoint(struct journal *journal)
 	__attribute__((warn_unused_result));
+/* How many that are: free in the end, of the metadata device. */
+uint64_t journal_pending_blocks(const struct journal *journal);
 /* Refuse every later commit with -EIO (the metadata device goes). */
 void journal_stop(struct journal *journal);
 /*

@@ -45,6 +45,7 @@ struct journal {
 	uint64_t anchor_sequence;	/* of the anchor on the media */
 	bool stopped;
 	struct flush flush;
+	_Atomic uint64_t pending_blocks; /* sum over pending[], to be told */
 	unsigned int pending_count;
 	struct pending pending[PENDING_MAX];	/* [J2] */
 };

@@ -69,7 +69,7 @@ static ssize_t list(char *names, size_t size)
 
 	ck_assert_int_eq(request_begin(&core.request, "listxattr", file->ino, 0,
 				       false), 0);
-	done = xattr_list(&core.request, file, names, size);
+	done = xattr_list(&core.request, file, true, names, size);
 	request_end(&core.request);
 	return done;
 }
