@@ -108,7 +108,7 @@ void attr_touch(struct inode *inode, unsigned lazy)
 	if (!active || active->read_only)
 		return;
 	attr_now(&now);
-	if (lazy & LAZY_ATIME &&
+	if (lazy & LAZY_ATIME && !active->no_atime &&
 	    now.tv_sec >= atomic_load_explicit(&active->atime_good_s,
 					       memory_order_relaxed))
 		touch_atime(inode, active, &now);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* dir_create.c -- new names: of new inodes, and links */
 #include "core/attr.h"
+#include "core/attr_flags.h"
 #include "core/dir.h"
 #include "core/dir_entry.h"
 #include "core/fs.h"
@@ -101,6 +102,7 @@ static int set_up(struct fs *fs, struct txn *txn, inode_media *copy,
 		  const struct dir_new *from, const inode_media *dir)
 {
 	set_owner(copy, from, dir);
+	attr_flags_inherit(copy, dir);
 	copy->nlink = 1;
 	switch (copy->mode & S_IFMT) {
 	case S_IFREG:

@@ -40,6 +40,7 @@ enum dax_mode { DAX_ALWAYS, DAX_INODE, DAX_NEVER };
 
 struct fs_options {
 	bool read_only;
+	bool no_atime;		/* reads move no atime */
 	bool degraded;		/* mount although members are missing */
 	enum dax_mode dax;
 	enum pgmap_policy pgmap;

@@ -49,6 +49,13 @@ static int read_only(struct daemon_options *options, const char *whole,
 	return for_fuse(options, whole, value);
 }
 
+static int no_atime(struct daemon_options *options, const char *whole,
+		    const char *value)
+{
+	options->fs.no_atime = strcmp(whole, "noatime") == 0;
+	return for_fuse(options, whole, value);
+}
+
 static int degraded(struct daemon_options *options, const char *whole,
 		    const char *value)
 {
@@ -232,8 +239,8 @@ static const struct option_known known[] = {
 	{ "sync", for_fuse },
 	{ "async", for_fuse },
 	{ "dirsync", for_fuse },
-	{ "atime", for_fuse },
-	{ "noatime", for_fuse },
+	{ "atime", no_atime },
+	{ "noatime", no_atime },
 	{ "relatime", ignored }, /* always */
 	{ "defaults", ignored },
 	{ "auto", ignored },

@@ -56,6 +56,7 @@ static const struct fuse_lowlevel_ops *operations(void)
 	ops_attr_install(&ops);
 	ops_data_install(&ops);
 	ops_dir_install(&ops);
+	ops_ioctl_install(&ops);
 	ops_name_install(&ops);
 	ops_open_install(&ops);
 	ops_xattr_install(&ops);

@@ -61,6 +61,7 @@ void op_finish(struct op *op);
 void ops_attr_install(struct fuse_lowlevel_ops *ops);
 void ops_data_install(struct fuse_lowlevel_ops *ops);
 void ops_dir_install(struct fuse_lowlevel_ops *ops);
+void ops_ioctl_install(struct fuse_lowlevel_ops *ops);
 void ops_name_install(struct fuse_lowlevel_ops *ops);
 void ops_open_install(struct fuse_lowlevel_ops *ops);
 void ops_xattr_install(struct fuse_lowlevel_ops *ops);

@@ -36,7 +36,8 @@
 #define SESSION_IO_BYTES (1u << 20) /* largest read or write */
 
 /* What libfuse 3.14 cannot ask the kernel for, so that we do. */
-#define SESSION_DIRECT_MMAP 0x1u /* MAP_SHARED on direct_io files, Linux 6.6   \
+#define SESSION_DIRECT_MMAP                                                    \
+	0x1u			 /* MAP_SHARED on direct_io files, Linux 6.6   \
 				  */
 #define SESSION_KILLPRIV_V2 0x2u /* suid, sgid and capabilities are ours */
 

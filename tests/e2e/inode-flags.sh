@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# dax=inode: FS_XFLAG_DAX, set, inherited, and what it does; noatime.
+. "${srcdir:-.}/tests/lib/functions.sh"
+requires_fuse
+plan 14
+
+cat >"$work/flags.py" <<'PY'
+import errno, fcntl, os, struct, sys
+GETFLAGS, SETFLAGS = 0x80086601, 0x40086602
+FSGETXATTR, FSSETXATTR = 0x801c581f, 0x401c5820
+DAX, NODUMP, DAX_FL, NODUMP_FL, APPEND_FL = 0x8000, 0x80, 0x2000000, 0x40, 0x20
+
+def get(fd):
+    return struct.unpack_from("I", fcntl.ioctl(fd, FSGETXATTR, bytes(28)))[0]
+def set_(fd, xflags):
+    fcntl.ioctl(fd, FSSETXATTR, struct.pack("I", xflags) + bytes(24))
+def iflags(fd):
+    return struct.unpack_from("I", fcntl.ioctl(fd, GETFLAGS, bytes(8)))[0]
+
+os.chdir(sys.argv[1])
+os.mkdir("d")
+d = os.open("d", os.O_RDONLY)
+assert get(d) == 0
+set_(d, DAX)
+assert get(d) == DAX and iflags(d) == DAX_FL
+fd = os.open("d/file", os.O_CREAT | os.O_RDWR)
+assert get(fd) == DAX, "not inherited"
+os.mkdir("d/e")
+assert get(os.open("d/e", os.O_RDONLY)) == DAX
+set_(fd, NODUMP)
+assert (get(fd), iflags(fd)) == (NODUMP, NODUMP_FL)
+fcntl.ioctl(fd, SETFLAGS, struct.pack("Q", DAX_FL))
+assert get(fd) == DAX
+try:
+    fcntl.ioctl(fd, SETFLAGS, struct.pack("Q", APPEND_FL))
+    sys.exit("APPEND was taken")
+except OSError as e:
+    assert e.errno == errno.EOPNOTSUPP, e
+plain = os.open("plain", os.O_CREAT | os.O_RDWR)
+assert get(plain) == 0
+os.write(plain, bytes(1 << 20))
+os.write(fd, bytes(1 << 20))
+PY
+entries() { udaxctl list-entries "$mnt" "$1" --json | tr '{' '\n' | grep -c '"device_offset"'; }
+
+udax_mkfs pmem0
+ok "mounts" udax_mount -o dax=inode pmem0
+ok "flags are set, got and inherited" timeout 20 python3 "$work/flags.py" "$mnt"
+exec 8<"$mnt/plain" 9<"$mnt/d/file"
+cat <&8 >/dev/null
+cat <&9 >/dev/null
+ok "a plain file's read fills the page cache" [ "$(entries "$mnt/plain")" -gt 0 ]
+is "a DAX file's does not" "$(entries "$mnt/d/file")" 0
+exec 8<&- 9<&-
+ok "umount" udax_umount
+ok "mounts again" udax_mount -o dax=inode pmem0
+ok "the flag is still there" eval 'lsattr -d "$mnt/d" | grep -q x || ! command -v lsattr'
+ok "umount" udax_umount
+ok "the device is clean" device_clean pmem0
+
+atime() { stat -c %X.%x "$1"; }
+ok "mounts with noatime" udax_mount -o noatime pmem0
+touch -a -d 2001-01-01 "$mnt/plain"
+before=$(atime "$mnt/plain")
+cat "$mnt/plain" >/dev/null
+is "a read moves nothing" "$(atime "$mnt/plain")" "$before"
+ok "umount" udax_umount
+udax_mount pmem0
+cat "$mnt/plain" >/dev/null
+not_ok "without it, it does" [ "$(atime "$mnt/plain")" = "$before" ]
+ok "umount" udax_umount
