@@ -12,7 +12,9 @@ struct front;
  * lock. Each inode with kernel entries on the device has its pages dropped by
  * the kernel, dirty ones being written back before, then its entries deleted.
  * The device of the only metadata: each inode in memory, whatever device its
- * data is on, attributes too, so that every later call comes to us and fails.
+ * data is on, attributes too, so that every later call comes to us and fails:
+ * names that the kernel remembers, absent ones as well, are reached through a
+ * directory whose attributes it must ask for.
  *
  * 0: no kernel mapping is left. -EAGAIN: DRAIN, which only looks, found some.
  * -ECANCELED: the removal was cancelled on the way.

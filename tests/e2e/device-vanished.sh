@@ -4,7 +4,7 @@
 # the daemon lives.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
-plan 19
+plan 20
 
 state() { udaxctl list-devices "$mnt" --json | sed -n "s/.*\"index\":$1,[^}]*\"state\":\"\([a-z]*\)\".*/\1/p"; }
 state_is() { [ "$(state "$1")" = "$2" ]; }
@@ -39,6 +39,7 @@ ok "umount works, the daemon ends" udax_umount
 udax_mkfs pmem2
 ok "mounts one" udax_mount pmem2
 head -c 1M /dev/urandom >"$mnt/file"
+not_ok "a name is absent, which the kernel remembers" stat "$mnt/absent"
 truncate -s 0 "$work/pmem2"
 ok "untouched, the loss is noticed" wait_until 20 state_is 0 failed
 ok "reads are EIO" fails_with "Input/output error" cat "$mnt/file"
