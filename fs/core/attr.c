@@ -95,8 +95,7 @@ static void touch_atime(struct inode *inode, struct inode_active *active,
 		atomic_fetch_or(&active->lazy, LAZY_ATIME);
 	}
 	if (!atime_due(&times, now))
-		atomic_store(&active->atime_good_s,
-			     times.atime.tv_sec + DAY_S);
+		atomic_store(&active->atime_good_s, times.atime.tv_sec + DAY_S);
 	pthread_mutex_unlock(&active->lazy_lock);
 }
 

@@ -58,7 +58,8 @@ void attr_touch(struct inode *inode, unsigned lazy);
 /* Put what lags into a media copy that a transaction carries anyway: at every
  * edit that stamps mtime or ctime. Times only move forward by it. */
 void attr_settle(struct inode *inode, inode_media *copy);
-/* A transaction of its own if anything lags. Lock not held; held exclusively. */
+/* A transaction of its own if anything lags. Without the lock, or with it held
+ * exclusively. */
 int attr_sync(struct fs *fs, struct inode *inode)
 	__attribute__((warn_unused_result));
 int attr_sync_locked(struct fs *fs, struct inode *inode)

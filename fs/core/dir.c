@@ -18,8 +18,8 @@
 static int look_dots(struct fs *fs, struct inode *dir, const struct name *name,
 		     struct inode **out)
 {
-	return inode_look(fs, name->length == 1 ? dir->ino
-						: dir->media->parent_ino, out);
+	return inode_look(
+		fs, name->length == 1 ? dir->ino : dir->media->parent_ino, out);
 }
 
 static int lookup_locked(struct fs *fs, struct inode *dir,
@@ -126,7 +126,8 @@ static int read_target(struct fs *fs, struct inode *inode, char *target)
 	if (err)
 		return -EUCLEAN;
 	extent = cursor.value;
-	if (cursor.key != 0 || addr_device(extent->addr) != fs->metadata_device ||
+	if (cursor.key != 0 ||
+	    addr_device(extent->addr) != fs->metadata_device ||
 	    addr_block(extent->addr) >= fs->tree_env.device_blocks)
 		return -EUCLEAN;
 	return device_read_guarded(device, target, addr_offset(extent->addr),

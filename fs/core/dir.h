@@ -23,11 +23,11 @@ struct inode;
 struct request;
 
 struct dir_new {
-	mode_t mode;		/* with S_IFMT; umask applied by the kernel */
+	mode_t mode; /* with S_IFMT; umask applied by the kernel */
 	dev_t rdev;
 	uid_t uid;
-	gid_t gid;		/* replaced by the directory's if that is setgid */
-	const char *symlink;	/* S_IFLNK: the target */
+	gid_t gid;	     /* replaced by the directory's if that is setgid */
+	const char *symlink; /* S_IFLNK: the target */
 };
 
 int dir_lookup(struct request *request, struct inode *dir, const char *name,

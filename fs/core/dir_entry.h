@@ -32,7 +32,7 @@ struct name {
 struct entry {
 	uint64_t key;
 	uint64_t ino;
-	uint8_t type;		/* DT_* */
+	uint8_t type; /* DT_* */
 };
 
 /* A name that may be made or removed: -EINVAL, -ENAMETOOLONG, -ENOENT. */

@@ -23,8 +23,8 @@
 struct side {
 	struct inode *dir;
 	struct name name;
-	struct entry entry;	/* without an inode: where it may be put */
-	struct inode *inode;	/* with a lookup, or NULL */
+	struct entry entry;  /* without an inode: where it may be put */
+	struct inode *inode; /* with a lookup, or NULL */
 };
 
 struct rename {

@@ -81,8 +81,10 @@ static int replay(struct fs *fs, uint64_t *next, const struct why *why)
 		return 0;
 	err = journal_replay(&fs->members, sb, &report);
 	if (err) {
-		why_is(why, "%s: the journal cannot be replayed (%s); run "
-		       "fsck.udaxfs", fs_metadata(fs)->path, strerror(-err));
+		why_is(why,
+		       "%s: the journal cannot be replayed (%s); run "
+		       "fsck.udaxfs",
+		       fs_metadata(fs)->path, strerror(-err));
 		return err;
 	}
 	if (report.records > 0)
@@ -284,7 +286,7 @@ int fs_statvfs(struct fs *fs, struct statvfs *out)
 	out->f_bfree = free_blocks;
 	out->f_bavail = free_blocks - reserve;
 	out->f_ffree = out->f_favail = inodes_free(fs) +
-		(metadata - reserve) * inodes_a_block;
+				       (metadata - reserve) * inodes_a_block;
 	out->f_files = inodes_used(fs) + out->f_ffree;
 	memcpy(&out->f_fsid, fs_metadata(fs)->sb.fs_uuid, sizeof(out->f_fsid));
 	out->f_namemax = 255;

@@ -40,21 +40,22 @@ enum dax_mode { DAX_ALWAYS, DAX_INODE, DAX_NEVER };
 
 struct fs_options {
 	bool read_only;
-	bool no_atime;		/* reads move no atime */
-	bool degraded;		/* mount although members are missing */
+	bool no_atime; /* reads move no atime */
+	bool degraded; /* mount although members are missing */
 	enum dax_mode dax;
 	enum pgmap_policy pgmap;
 };
 
 /* One member, by roll index. */
 struct fs_device {
-	char *path;		/* as given at mount; NULL when missing */
+	char *path; /* as given at mount; NULL when missing */
 	uint8_t uuid[16];
 	uint64_t size_bytes;
-	const char *granularity_name;	/* device_granularity_name(); NULL missing */
-	superblock_media sb;	/* the copy in memory; written by fs_super.c */
-	bool missing;		/* not given at mount (degraded), or taken back */
-	struct pgmap *pgmap;	/* NULL when missing */
+	const char
+		*granularity_name; /* device_granularity_name(); NULL missing */
+	superblock_media sb; /* the copy in memory; written by fs_super.c */
+	bool missing;	     /* not given at mount (degraded), or taken back */
+	struct pgmap *pgmap; /* NULL when missing */
 	struct removal *removal;
 	/* Data requests on it that failed because it is blocked. */
 	_Atomic uint64_t refused;
@@ -62,24 +63,24 @@ struct fs_device {
 
 struct fs {
 	struct fs_options options;
-	struct members members;		/* slot NULL: missing or dead */
+	struct members members; /* slot NULL: missing or dead */
 	struct fs_device devices[ROLL_MAX];
 	unsigned device_count;
 	unsigned metadata_device;
-	struct pgmap *pgmaps[ROLL_MAX];	/* for entry tables */
+	struct pgmap *pgmaps[ROLL_MAX]; /* for entry tables */
 	struct alloc *allocs[ROLL_MAX];
-	struct journal *journal;	/* NULL on a read-only mount */
+	struct journal *journal; /* NULL on a read-only mount */
 	struct tree_env tree_env;
 	struct inode_table *inodes;
 	uint64_t hash_seed;
 	pthread_mutex_t namespace_lock;
-	pthread_mutex_t super_lock;	/* superblocks; inside the journal's */
-	pthread_mutex_t requests_lock;	/* the registry of request.h; a leaf */
+	pthread_mutex_t super_lock;    /* superblocks; inside the journal's */
+	pthread_mutex_t requests_lock; /* the registry of request.h; a leaf */
 	struct request *requests;
-	atomic_uint next_home;		/* new files go to devices in turn */
+	atomic_uint next_home; /* new files go to devices in turn */
 	/* An orphan could not be freed when its last user left. */
 	_Atomic bool orphans_left;
-	_Atomic bool shut_down;		/* the metadata is gone: EIO everywhere */
+	_Atomic bool shut_down; /* the metadata is gone: EIO everywhere */
 };
 
 /* why: one clear line's reason on failure. */

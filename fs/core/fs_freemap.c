@@ -13,8 +13,9 @@
 static int create_one(struct fs *fs, unsigned index)
 {
 	uint64_t blocks = fs->devices[index].sb.size_blocks;
-	uint64_t reserve = index == fs->metadata_device ?
-		space_reserve_blocks(blocks) : 0;
+	uint64_t reserve = index == fs->metadata_device
+				   ? space_reserve_blocks(blocks)
+				   : 0;
 
 	return alloc_create(&fs->allocs[index], blocks, reserve);
 }

@@ -12,26 +12,12 @@
 #include "util/log.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define UUID_TEXT_BYTES 37
 
-void why_is(const struct why *why, const char *format, ...)
-{
-	va_list args;
-
-	if (!why->text || why->bytes == 0)
-		return;
-	va_start(args, format);
-	vsnprintf(why->text, why->bytes, format, args);
-	va_end(args);
-}
-
-static const char *uuid_text(const uint8_t uuid[16],
-			     char text[UUID_TEXT_BYTES])
+static const char *uuid_text(const uint8_t uuid[16], char text[UUID_TEXT_BYTES])
 {
 	unsigned at = 0;
 	unsigned i;
@@ -63,8 +49,7 @@ static int pick(struct device *device, superblock_media *out,
 	if (err)
 		return err;
 	if (damaged)
-		log_warn("%s: one superblock of two is damaged",
-			 device->path);
+		log_warn("%s: one superblock of two is damaged", device->path);
 	memcpy(out, sb, sizeof(*out));
 	return 0;
 }
@@ -201,9 +186,10 @@ static int judge(struct fs *fs, unsigned index, struct fs_join *join,
 	if (entry->state == ROLL_PRESENT && same_history(truth, sb))
 		return 0;
 	if (sb->generation != entry->generation) {
-		why_is(why, "%s: has been changed apart from %s since they "
-		       "were mounted together", member->path,
-		       fs_metadata(fs)->path);
+		why_is(why,
+		       "%s: has been changed apart from %s since they "
+		       "were mounted together",
+		       member->path, fs_metadata(fs)->path);
 		return -ESTALE;
 	}
 	log_info("%s: taken back as device %u", member->path, index);
@@ -221,12 +207,14 @@ static int absent(struct fs *fs, unsigned index, const struct why *why)
 	if (entry->state == 0)
 		return 0;
 	if (!fs->options.degraded) {
-		why_is(why, "device %u (%s) is missing; -o degraded mounts "
-		       "without it", index, uuid_text(entry->uuid, uuid));
+		why_is(why,
+		       "device %u (%s) is missing; -o degraded mounts "
+		       "without it",
+		       index, uuid_text(entry->uuid, uuid));
 		return -ENODEV;
 	}
-	log_warn("device %u (%s) is missing: its files' data is offline",
-		 index, uuid_text(entry->uuid, uuid));
+	log_warn("device %u (%s) is missing: its files' data is offline", index,
+		 uuid_text(entry->uuid, uuid));
 	entry->state = ROLL_REMOVED;
 	return 1;
 }
@@ -239,8 +227,10 @@ static int agree(struct fs *fs, struct fs_join *join, const struct why *why)
 
 	if (truth->ro_compat & ~SUPERBLOCK_RO_COMPAT_KNOWN &&
 	    !fs->options.read_only) {
-		why_is(why, "%s: has features that this version can only "
-		       "read: mount with -o ro", fs_metadata(fs)->path);
+		why_is(why,
+		       "%s: has features that this version can only "
+		       "read: mount with -o ro",
+		       fs_metadata(fs)->path);
 		return -EROFS;
 	}
 	for (i = 0; i < ROLL_MAX && err >= 0; i++) {

@@ -13,6 +13,7 @@
 #include "core/fs.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 /* The reason of a failure, for people; a NULL buffer is fine. */
 struct why {
@@ -20,8 +21,11 @@ struct why {
 	size_t bytes;
 };
 
-void why_is(const struct why *why, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+#define why_is(why, ...)                                                       \
+	do {                                                                   \
+		if ((why)->text)                                               \
+			snprintf((why)->text, (why)->bytes, __VA_ARGS__);      \
+	} while (0)
 
 static inline struct fs_device *fs_metadata(struct fs *fs)
 {
@@ -30,8 +34,8 @@ static inline struct fs_device *fs_metadata(struct fs *fs)
 
 /* What the members' superblocks made of a mount. */
 struct fs_join {
-	bool rebuild;	/* one was taken back: saved free maps do not hold */
-	bool apart;	/* one is missing: a lineage of our own begins */
+	bool rebuild; /* one was taken back: saved free maps do not hold */
+	bool apart;   /* one is missing: a lineage of our own begins */
 };
 
 /* fs_members.c: open, put in roll order, agree, lock. */

@@ -17,16 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FREED_AT_ONCE 128	/* orphans a transaction */
+#define FREED_AT_ONCE 128 /* orphans a transaction */
 
 struct recovery {
 	struct fs *fs;
 	uint64_t used;
-	struct txn *txn;	/* orphans being freed, or NULL */
+	struct txn *txn; /* orphans being freed, or NULL */
 	unsigned in_txn;
-	uint64_t *pending;	/* inodes with an interrupted chain */
+	uint64_t *pending; /* inodes with an interrupted chain */
 	size_t pending_count, pending_room;
-	const char *trouble;	/* what is wrong with `ino` */
+	const char *trouble; /* what is wrong with `ino` */
 	uint64_t ino;
 };
 

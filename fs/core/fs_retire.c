@@ -74,8 +74,8 @@ static int retire_data(struct fs *fs, unsigned index)
 		return -EIO;
 	err = device_failed(device) ? 0 : fs_freemap_save(fs, index);
 	if (err)
-		log_error("%s: free map not saved: %s",
-			  fs->devices[index].path, strerror(-err));
+		log_error("%s: free map not saved: %s", fs->devices[index].path,
+			  strerror(-err));
 	return journal_set_lineage(fs->journal, fs_metadata(fs)->sb.generation,
 				   leaving.lineage, publish, &leaving);
 }

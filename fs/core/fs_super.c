@@ -78,9 +78,8 @@ int fs_super_begin(struct fs *fs, const struct fs_join *join)
 	superblock_media *truth = &fs_metadata(fs)->sb;
 	int err;
 
-	if (join->apart &&
-	    getrandom(truth->lineage, sizeof(truth->lineage), 0) !=
-		    (ssize_t)sizeof(truth->lineage))
+	if (join->apart && getrandom(truth->lineage, sizeof(truth->lineage),
+				     0) != (ssize_t)sizeof(truth->lineage))
 		return -EIO;
 	pthread_mutex_lock(&fs->super_lock);
 	for (unsigned i = 0; i < fs->device_count; i++)

@@ -19,8 +19,8 @@ struct inode *inode_of(struct fs *fs, uint64_t ino)
 	struct inode_chunk *chunk;
 	uint64_t at = ino / INODE_CHUNK;
 
-	if (at >= atomic_load_explicit(&table->chunk_count,
-				       memory_order_acquire))
+	if (at >=
+	    atomic_load_explicit(&table->chunk_count, memory_order_acquire))
 		return NULL;
 	chunk = atomic_load_explicit(&table->chunks[at], memory_order_acquire);
 	if (!chunk)
@@ -191,7 +191,7 @@ void inodes_lock(struct inode **inodes, unsigned count)
 {
 	unsigned i;
 
-	qsort(inodes, count, sizeof(*inodes), by_number);
+	qsort(inodes, count, sizeof(struct inode *), by_number);
 	for (i = 0; i < count && inodes[i]; i++)
 		if (i == 0 || inodes[i] != inodes[i - 1])
 			pthread_rwlock_wrlock(&inodes[i]->lock);
@@ -215,7 +215,8 @@ static struct inode *hold_next(struct fs *fs, uint64_t *ino)
 	while (!found && *ino < count) {
 		struct inode *inode = inode_of(fs, *ino);
 
-		if (!inode && !atomic_load(&table->chunks[*ino / INODE_CHUNK])) {
+		if (!inode &&
+		    !atomic_load(&table->chunks[*ino / INODE_CHUNK])) {
 			*ino = (*ino / INODE_CHUNK + 1) * INODE_CHUNK;
 			continue;
 		}
@@ -255,8 +256,10 @@ void inode_table_evict(struct fs *fs)
 
 		pthread_mutex_lock(&table->lock);
 		inode->lookups = 1;
-		if (active)
-			active->opens = active->writers = 0;
+		if (active) {
+			active->opens = 0;
+			atomic_store(&active->writers, 0);
+		}
 		pthread_mutex_unlock(&table->lock);
 		inode_forget(fs, inode, 1);
 	}
@@ -276,6 +279,5 @@ uint64_t inodes_free(struct fs *fs)
 {
 	struct inode_table *table = fs->inodes;
 
-	return atomic_load(&table->chunk_count) * INODE_CHUNK -
-	       inodes_used(fs);
+	return atomic_load(&table->chunk_count) * INODE_CHUNK - inodes_used(fs);
 }

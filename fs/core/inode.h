@@ -32,7 +32,7 @@ struct fs;
 struct txn;
 
 #define LAZY_ATIME 0x1u
-#define LAZY_MTIME 0x2u		/* mtime and ctime */
+#define LAZY_MTIME 0x2u /* mtime and ctime */
 
 /* While open, or while entries or lazy timestamps remain. */
 struct inode_active {
@@ -41,17 +41,17 @@ struct inode_active {
 	 * that what a fill decides by it holds until its reply is written. */
 	_Atomic unsigned writers;
 	struct entry_table entries;
-	_Atomic unsigned lazy;		/* LAZY_*: newer than the media */
-	struct timespec lazy_atime;	/* under lazy_lock */
+	_Atomic unsigned lazy;	    /* LAZY_*: newer than the media */
+	struct timespec lazy_atime; /* under lazy_lock */
 	struct timespec lazy_mtime;
 	/* Until then (CLOCK_REALTIME) a read need not move atime. */
 	_Atomic int64_t atime_good_s;
-	pthread_mutex_t lazy_lock;	/* a leaf */
-	bool read_only;			/* the mount: nothing lags */
-	bool no_atime;			/* the mount, too */
+	pthread_mutex_t lazy_lock; /* a leaf */
+	bool read_only;		   /* the mount: nothing lags */
+	bool no_atime;		   /* the mount, too */
 	/* Extent of the last look-up: sequential reads skip the tree. Under
 	 * inode.lock exclusive or as a seqlock-free hint re-checked by use. */
-	uint64_t append_goal;		/* device address after the last run */
+	uint64_t append_goal; /* device address after the last run */
 };
 
 /* UNBORN: taken for a create under way. DYING: its last blocks are going.
@@ -60,13 +60,13 @@ enum inode_state { INODE_UNBORN, INODE_ALIVE, INODE_DYING, INODE_GONE };
 
 struct inode {
 	uint64_t ino;
-	inode_media *media;		/* home; const but through a txn */
-	uint64_t addr;			/* the same, as an address */
+	inode_media *media; /* home; const but through a txn */
+	uint64_t addr;	    /* the same, as an address */
 	pthread_rwlock_t lock;
-	uint64_t lookups;		/* what the kernel holds, and ourselves */
+	uint64_t lookups; /* what the kernel holds, and ourselves */
 	enum inode_state state;
-	bool looked;			/* since the last forget began */
-	struct inode_active *_Atomic active;	/* NULL while idle */
+	bool looked;			     /* since the last forget began */
+	struct inode_active *_Atomic active; /* NULL while idle */
 };
 
 _Static_assert(sizeof(struct inode) <= 128, "an idle inode is small");

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DEPTH_MAX 2048	/* a path of names of one byte, and a bit */
+#define DEPTH_MAX 2048 /* a path of names of one byte, and a bit */
 
 struct step {
 	uint64_t parent;
@@ -85,8 +85,9 @@ static int climb(struct fs *fs, uint64_t ino, char *path, size_t *at)
 		if (depth == DEPTH_MAX)
 			return -ENAMETOOLONG;
 		err = read_hint(fs, ino, &step);
-		if (!err)
-			err = read_name(fs, &step, ino, path, at);
+		if (err)
+			return err;
+		err = read_name(fs, &step, ino, path, at);
 		ino = step.parent;
 	}
 	return err;

@@ -11,8 +11,8 @@
 
 void inode_slot_free_locked(struct inode_table *table, uint64_t ino)
 {
-	struct inode_chunk *chunk = atomic_load(&table->chunks[ino /
-							       INODE_CHUNK]);
+	struct inode_chunk *chunk =
+		atomic_load(&table->chunks[ino / INODE_CHUNK]);
 	unsigned slot = ino % INODE_CHUNK;
 
 	assert(!(chunk->free[slot / 64] >> slot % 64 & 1));
@@ -56,8 +56,8 @@ struct inode *inode_alloc(struct fs *fs, uint64_t ino)
 	inode->addr = addr_make(fs->metadata_device,
 				device_offset(device, inode->media));
 	pthread_rwlockattr_init(&attr);
-	pthread_rwlockattr_setkind_np(&attr,
-		PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlockattr_setkind_np(
+		&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&inode->lock, &attr);
 	pthread_rwlockattr_destroy(&attr);
 	return inode;
@@ -72,8 +72,8 @@ void inode_destroy(struct inode *inode)
 
 void inode_enter_locked(struct inode_table *table, struct inode *inode)
 {
-	struct inode_chunk *chunk = atomic_load(
-		&table->chunks[inode->ino / INODE_CHUNK]);
+	struct inode_chunk *chunk =
+		atomic_load(&table->chunks[inode->ino / INODE_CHUNK]);
 
 	atomic_store_explicit(&chunk->slots[inode->ino % INODE_CHUNK], inode,
 			      memory_order_release);
@@ -81,8 +81,8 @@ void inode_enter_locked(struct inode_table *table, struct inode *inode)
 
 void inode_drop_locked(struct inode_table *table, struct inode *inode)
 {
-	struct inode_chunk *chunk = atomic_load(
-		&table->chunks[inode->ino / INODE_CHUNK]);
+	struct inode_chunk *chunk =
+		atomic_load(&table->chunks[inode->ino / INODE_CHUNK]);
 
 	atomic_store(&chunk->slots[inode->ino % INODE_CHUNK], NULL);
 	if (inode->state == INODE_GONE)
@@ -148,8 +148,9 @@ static int learn_chunks(struct fs *fs)
 	}
 	if (err != -ENOENT)
 		return err;
-	if (file->size != atomic_load(&fs->inodes->chunk_count) *
-				  INODE_CHUNK_BYTES || file->size == 0)
+	if (file->size !=
+		    atomic_load(&fs->inodes->chunk_count) * INODE_CHUNK_BYTES ||
+	    file->size == 0)
 		return -EUCLEAN;
 	return 0;
 }
@@ -164,7 +165,7 @@ int inode_table_create(struct fs *fs)
 	fs->inodes = table;
 	table->chunks_max = fs->tree_env.device_blocks / CHUNK_BLOCKS + 1;
 	table->chunks = calloc(table->chunks_max, sizeof(*table->chunks));
-	table->media = calloc(table->chunks_max, sizeof(*table->media));
+	table->media = calloc(table->chunks_max, sizeof(inode_media *));
 	if (!table->chunks || !table->media)
 		return -ENOMEM;
 	table->used = fs->devices[fs->metadata_device].sb.inodes_used;

@@ -34,13 +34,13 @@ struct inode_chunk {
 struct inode_table {
 	pthread_mutex_t lock;
 	struct inode_chunk *_Atomic *chunks;
-	inode_media **media;		/* each chunk's first slot */
+	inode_media **media; /* each chunk's first slot */
 	_Atomic uint64_t chunk_count;
 	uint64_t chunks_max;
-	uint64_t used;			/* slots with mode != 0 or taken, and 0 */
-	uint64_t free_known;		/* sum of free_count over chunks */
-	uint64_t free_hint;		/* no chunk below has a known free slot */
-	uint64_t explored;		/* chunks below have been in memory */
+	uint64_t used;	     /* slots with mode != 0 or taken, and 0 */
+	uint64_t free_known; /* sum of free_count over chunks */
+	uint64_t free_hint;  /* no chunk below has a known free slot */
+	uint64_t explored;   /* chunks below have been in memory */
 };
 
 /* The chunk in memory, made if need be; lock held. NULL: no memory. */

@@ -27,17 +27,17 @@ struct inode;
 struct request {
 	struct fs *fs;
 	/* Read by list-holders from another thread, hence atomic. */
-	_Atomic(const char *) operation;	/* NULL: idle */
+	_Atomic(const char *) operation; /* NULL: idle */
 	_Atomic uint64_t ino;
 	_Atomic uint64_t offset;
 	_Atomic uint64_t length;
 	_Atomic pid_t pid;
-	_Atomic int64_t since_ns;		/* CLOCK_MONOTONIC */
-	_Atomic uint64_t gates;			/* bit per device index */
-	bool writeback;		/* of pages dirty before the block: let in until
-				   the last notification has returned */
-	struct inode *held;	/* locked shared until request_end */
-	struct request *next;	/* in the registry */
+	_Atomic int64_t since_ns; /* CLOCK_MONOTONIC */
+	_Atomic uint64_t gates;	  /* bit per device index */
+	bool writeback;	      /* of pages dirty before the block: let in until
+				 the last notification has returned */
+	struct inode *held;   /* locked shared until request_end */
+	struct request *next; /* in the registry */
 };
 
 /* Once per serving thread; registers the thread with RCU, too. */

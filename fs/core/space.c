@@ -7,10 +7,10 @@
 
 #include <errno.h>
 
-#define RESERVE_SHARE 128	/* of the device: 0.8 % */
+#define RESERVE_SHARE 128 /* of the device: 0.8 % */
 #define RESERVE_MIN 64
-#define RESERVE_MAX 8192	/* 32 MiB */
-#define FRAGMENTS_MAX 64	/* looked at before a whole 2 MiB unit is */
+#define RESERVE_MAX 8192 /* 32 MiB */
+#define FRAGMENTS_MAX 64 /* looked at before a whole 2 MiB unit is */
 
 uint64_t space_reserve_blocks(uint64_t device_blocks)
 {
@@ -43,7 +43,9 @@ int space_left(struct fs *fs)
 static int take_whole(struct alloc *alloc, uint64_t blocks, uint64_t *start)
 {
 	struct alloc_want want = { .blocks = blocks };
-	struct { uint64_t start, blocks; } aside[FRAGMENTS_MAX];
+	struct {
+		uint64_t start, blocks;
+	} aside[FRAGMENTS_MAX];
 	unsigned count = 0;
 	uint64_t got;
 	int err;

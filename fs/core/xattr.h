@@ -29,8 +29,8 @@ ssize_t xattr_get(struct request *request, struct inode *inode,
 int xattr_set(struct request *request, struct inode *inode, const char *name,
 	      const void *value, size_t size, int flags)
 	__attribute__((warn_unused_result));
-int xattr_remove(struct request *request, struct inode *inode,
-		 const char *name) __attribute__((warn_unused_result));
+int xattr_remove(struct request *request, struct inode *inode, const char *name)
+	__attribute__((warn_unused_result));
 /* trusted: for somebody who may know of the trusted ones. */
 ssize_t xattr_list(struct request *request, struct inode *inode, bool trusted,
 		   char *list, size_t size) __attribute__((warn_unused_result));

@@ -24,7 +24,7 @@ struct fs;
 struct txn;
 
 #define XATTR_NAME_BYTES_MAX 255
-#define XATTR_LEAF_BYTES_MAX \
+#define XATTR_LEAF_BYTES_MAX                                                   \
 	(sizeof(xattr_media) + XATTR_NAME_BYTES_MAX + XATTR_INLINE_MAX)
 
 struct xattr_name {
@@ -34,7 +34,7 @@ struct xattr_name {
 
 /* What a leaf says of one xattr. */
 struct xattr_found {
-	uint64_t key;		/* if there is none: where it may go, or 0 */
+	uint64_t key; /* if there is none: where it may go, or 0 */
 	const xattr_media *media;
 };
 

@@ -36,7 +36,8 @@ static int run(const char *program, const char *options, unsigned devices)
 	unsigned i;
 
 	device_names(devices, names);
-	length = snprintf(command, sizeof(command), "./%s %s", program, options);
+	length = snprintf(command, sizeof(command), "./%s %s", program,
+			  options);
 	for (i = 0; i < devices; i++)
 		length += snprintf(command + length,
 				   sizeof(command) - (size_t)length, " %s",
@@ -113,7 +114,8 @@ void core_crash_after(unsigned devices, void (*fn)(void))
 static void begin(const char *operation, const struct inode *inode)
 {
 	ck_assert_int_eq(request_begin(&core.request, operation, inode->ino,
-				       getpid(), false), 0);
+				       getpid(), false),
+			 0);
 }
 
 static int end(int err)
@@ -125,8 +127,9 @@ static int end(int err)
 int core_create(struct inode *dir, const char *name, mode_t mode,
 		struct inode **out)
 {
-	const struct dir_new new_inode = { .mode = mode, .uid = 1, .gid = 2,
-					   .rdev = 0x1234 };
+	const struct dir_new new_inode = {
+		.mode = mode, .uid = 1, .gid = 2, .rdev = 0x1234
+	};
 
 	begin("create", dir);
 	return end(dir_create(&core.request, dir, name, &new_inode, out));
@@ -207,8 +210,8 @@ int core_rename(struct inode *from_dir, const char *from, struct inode *to_dir,
 		const char *to, unsigned flags)
 {
 	begin("rename", from_dir);
-	return end(dir_rename(&core.request, from_dir, from, to_dir, to,
-			      flags));
+	return end(
+		dir_rename(&core.request, from_dir, from, to_dir, to, flags));
 }
 
 int core_symlink(struct inode *dir, const char *name, const char *target)

@@ -21,11 +21,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>	/* RENAME_* */
+#include <stdio.h> /* RENAME_* */
 
 struct core_fixture {
 	struct fs *fs;
-	struct inode *root;	/* carries no lookup of ours */
+	struct inode *root; /* carries no lookup of ours */
 	struct request request;
 	char why[256];
 };

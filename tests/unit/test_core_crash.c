@@ -239,14 +239,15 @@ static int set_xattr(struct inode *dir, const char *name)
 	if (err)
 		return err;
 	memset(value, (int)random(), sizeof(value));
-	ck_assert_int_eq(request_begin(&core.request, "xattr", inode->ino, 0,
-				       false), 0);
+	ck_assert_int_eq(
+		request_begin(&core.request, "xattr", inode->ino, 0, false), 0);
 	if (random() % 4 == 0)
 		err = xattr_remove(&core.request, inode, "user.x");
 	else
 		err = xattr_set(&core.request, inode, "user.x", value,
-				random() % 3 ? random() % 1000 :
-					       random() % sizeof(value), 0);
+				random() % 3 ? random() % 1000
+					     : random() % sizeof(value),
+				0);
 	request_end(&core.request);
 	core_forget(inode);
 	return err;
@@ -312,8 +313,8 @@ static int any_step(struct inode *dir, const char *name)
 	case 6:
 		return give_link(dir, name);
 	case 7:
-		return random() % 2 ? change_mode(dir, name) :
-				      set_xattr(dir, name);
+		return random() % 2 ? change_mode(dir, name)
+				    : set_xattr(dir, name);
 	default:
 		other = any_dir();
 		err = core_rename(dir, name, other, any_name(),
@@ -399,8 +400,7 @@ START_TEST(an_unmount_cut_short_leaves_what_there_was)
 	unsigned i;
 
 	core_make(core.root, "file", S_IFREG | 0600);
-	ck_assert_int_eq(core_write(orphan, &i, sizeof(i), 10000),
-			 sizeof(i));
+	ck_assert_int_eq(core_write(orphan, &i, sizeof(i), 10000), sizeof(i));
 	ck_assert_int_eq(core_unlink(core.root, "orphan"), 0);
 	say_all(core.fs, &core.request, &before);
 	chance = 2;

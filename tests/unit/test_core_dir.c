@@ -76,13 +76,14 @@ END_TEST
 
 START_TEST(every_type_of_inode_keeps_what_makes_it)
 {
-	static const mode_t modes[] = { S_IFREG, S_IFDIR, S_IFCHR, S_IFBLK,
-					S_IFIFO, S_IFSOCK };
+	static const mode_t modes[] = { S_IFREG, S_IFDIR, S_IFCHR,
+					S_IFBLK, S_IFIFO, S_IFSOCK };
 	unsigned i;
 
 	for (i = 0; i < 6; i++) {
 		char name[2] = { (char)('a' + i), '\0' };
-		struct inode *inode = core_new(core.root, name, modes[i] | 0600);
+		struct inode *inode = core_new(core.root, name,
+					       modes[i] | 0600);
 		struct stat stat = core_stat(inode);
 
 		ck_assert_uint_eq(stat.st_mode, modes[i] | 0600);
@@ -157,9 +158,11 @@ START_TEST(symlinks_short_and_long_come_back)
 		ck_assert_int_eq(core_symlink(core.root, name, target), 0);
 		link = core_get(core.root, name);
 		ck_assert_int_eq(request_begin(&core.request, "readlink",
-					       link->ino, 0, false), 0);
-		ck_assert_int_eq(dir_readlink(&core.request, link, read,
-					      sizeof(read)), 0);
+					       link->ino, 0, false),
+				 0);
+		ck_assert_int_eq(
+			dir_readlink(&core.request, link, read, sizeof(read)),
+			0);
 		request_end(&core.request);
 		ck_assert_str_eq(read, target);
 		ck_assert_int_eq(core_stat(link).st_size, lengths[i]);
@@ -202,10 +205,11 @@ START_TEST(rename_moves_and_replaces_files)
 	struct inode *b = core_new(dir, "b", FILE_MODE);
 
 	ck_assert_int_eq(core_rename(core.root, "none", dir, "x", 0), -ENOENT);
-	ck_assert_int_eq(core_rename(core.root, "a", dir, "b",
-				     RENAME_NOREPLACE), -EEXIST);
-	ck_assert_int_eq(core_rename(core.root, "a", dir, "c",
-				     RENAME_NOREPLACE), 0);
+	ck_assert_int_eq(
+		core_rename(core.root, "a", dir, "b", RENAME_NOREPLACE),
+		-EEXIST);
+	ck_assert_int_eq(
+		core_rename(core.root, "a", dir, "c", RENAME_NOREPLACE), 0);
 	ck_assert(!core_exists(core.root, "a"));
 	ck_assert_int_eq(core_rename(dir, "c", dir, "b", 0), 0);
 	ck_assert_uint_eq(core_ino(dir, "b"), a->ino);
@@ -294,7 +298,8 @@ START_TEST(exchange_swaps_names_parents_and_counts)
 	ck_assert_int_eq(inode_path(core.fs, file->ino, path, 64), 0);
 	ck_assert_str_eq(path, "/one/dir");
 	ck_assert_int_eq(core_rename(core.root, "one", core.root, "two",
-				     RENAME_EXCHANGE), 0);
+				     RENAME_EXCHANGE),
+			 0);
 	ck_assert_uint_eq(core_ino(core.root, "one"), two->ino);
 	ck_assert_int_eq(core_rename(core.root, "one", core.root, "two",
 				     RENAME_EXCHANGE | RENAME_NOREPLACE),
@@ -345,7 +350,8 @@ static void list(struct listing *listing, unsigned at_once)
 	ck_assert_int_eq(request_begin(&core.request, "readdir", 1, 0, false),
 			 0);
 	ck_assert_int_eq(dir_read(&core.request, core.root,
-				  listing->last_cookie, list_one, listing), 0);
+				  listing->last_cookie, list_one, listing),
+			 0);
 	request_end(&core.request);
 }
 
@@ -402,7 +408,8 @@ static void *make_half(void *arg)
 		ck_assert_int_eq(request_begin(&request, "create", 1, 0, false),
 				 0);
 		ck_assert_int_eq(dir_create(&request, core.root, name,
-					    &new_inode, &inode), 0);
+					    &new_inode, &inode),
+				 0);
 		ck_assert_int_eq(dir_lookup(&request, core.root, name, &again),
 				 0);
 		ck_assert_ptr_eq(inode, again);
@@ -423,8 +430,8 @@ START_TEST(two_threads_make_ten_thousand_names)
 	pthread_t thread;
 	unsigned i;
 
-	ck_assert_int_eq(pthread_create(&thread, NULL, make_half,
-					(void *)&first[1]), 0);
+	ck_assert_int_eq(
+		pthread_create(&thread, NULL, make_half, (void *)&first[1]), 0);
 	make_half((void *)&first[0]);
 	pthread_join(thread, NULL);
 	list(&listing, UINT32_MAX);
@@ -469,8 +476,8 @@ START_TEST(an_operation_costs_one_fence_and_three_at_most)
 		creates += device_fences() - before;
 		ck_assert_uint_le(device_fences() - before, 5); /* grows */
 		before = device_fences();
-		ck_assert_int_eq(core_rename(core.root, name, core.root, to,
-					     0), 0);
+		ck_assert_int_eq(core_rename(core.root, name, core.root, to, 0),
+				 0);
 		ck_assert_uint_le(device_fences() - before, 3);
 		if (i % 2) {
 			before = device_fences();

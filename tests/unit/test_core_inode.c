@@ -104,8 +104,7 @@ START_TEST(setattr_changes_what_the_mask_names_and_ctime)
 
 	attr.st_atim = (struct timespec){ 1000, 5 };
 	attr.st_mtim = (struct timespec){ -3, 999999999 };
-	ck_assert_int_eq(core_setattr(file, &attr, ATTR_ATIME | ATTR_MTIME),
-			 0);
+	ck_assert_int_eq(core_setattr(file, &attr, ATTR_ATIME | ATTR_MTIME), 0);
 	now = core_stat(file);
 	ck_assert_int_eq(now.st_atim.tv_sec, 1000);
 	ck_assert_int_eq(now.st_atim.tv_nsec, 5);
@@ -301,8 +300,8 @@ static void *open_and_close(void *arg)
 
 		ck_assert_int_eq(request_begin(&request, "lookup", 1, 0, false),
 				 0);
-		ck_assert_int_eq(dir_lookup(&request, core.root, "shared",
-					    &inode), 0);
+		ck_assert_int_eq(
+			dir_lookup(&request, core.root, "shared", &inode), 0);
 		attr_get(core.fs, inode, &stat);
 		request_end(&request);
 		ck_assert_int_eq(inode_open(core.fs, inode, i % 2), 0);
@@ -320,8 +319,7 @@ START_TEST(threads_share_an_inode_that_comes_and_goes)
 
 	core_make(core.root, "shared", FILE_MODE);
 	ck_assert_int_eq(pthread_create(&walker, NULL, walk, NULL), 0);
-	ck_assert_int_eq(pthread_create(&other, NULL, open_and_close, NULL),
-			 0);
+	ck_assert_int_eq(pthread_create(&other, NULL, open_and_close, NULL), 0);
 	open_and_close(NULL);
 	pthread_join(other, NULL);
 	atomic_store(&stop, true);

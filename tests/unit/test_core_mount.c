@@ -185,7 +185,8 @@ START_TEST(damage_met_in_recovery_refuses_the_mount_in_one_line)
 	scribble("0", notes->offset);
 	ck_assert_int_eq(core_try_mount(1, &options), -EUCLEAN);
 	snprintf(expected, sizeof(expected),
-		 "inode %ju is damaged; run fsck.udaxfs", (uintmax_t)notes->ino);
+		 "inode %ju is damaged; run fsck.udaxfs",
+		 (uintmax_t)notes->ino);
 	ck_assert_str_eq(core.why, expected);
 }
 END_TEST

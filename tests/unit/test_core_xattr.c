@@ -34,8 +34,9 @@ static int set(const char *name, size_t size, int flags)
 {
 	int err;
 
-	ck_assert_int_eq(request_begin(&core.request, "setxattr", file->ino, 0,
-				       false), 0);
+	ck_assert_int_eq(
+		request_begin(&core.request, "setxattr", file->ino, 0, false),
+		0);
 	err = xattr_set(&core.request, file, name, value, size, flags);
 	request_end(&core.request);
 	return err;
@@ -45,8 +46,9 @@ static ssize_t get(const char *name, size_t size)
 {
 	ssize_t done;
 
-	ck_assert_int_eq(request_begin(&core.request, "getxattr", file->ino, 0,
-				       false), 0);
+	ck_assert_int_eq(
+		request_begin(&core.request, "getxattr", file->ino, 0, false),
+		0);
 	done = xattr_get(&core.request, file, name, read_back, size);
 	request_end(&core.request);
 	return done;
@@ -57,7 +59,8 @@ static int drop(const char *name)
 	int err;
 
 	ck_assert_int_eq(request_begin(&core.request, "removexattr", file->ino,
-				       0, false), 0);
+				       0, false),
+			 0);
 	err = xattr_remove(&core.request, file, name);
 	request_end(&core.request);
 	return err;
@@ -67,8 +70,9 @@ static ssize_t list(char *names, size_t size)
 {
 	ssize_t done;
 
-	ck_assert_int_eq(request_begin(&core.request, "listxattr", file->ino, 0,
-				       false), 0);
+	ck_assert_int_eq(
+		request_begin(&core.request, "listxattr", file->ino, 0, false),
+		0);
 	done = xattr_list(&core.request, file, true, names, size);
 	request_end(&core.request);
 	return done;
@@ -91,8 +95,8 @@ static void is_there(const char *name, size_t size)
 
 START_TEST(values_of_every_size_come_back)
 {
-	static const size_t sizes[] = { 0, 1, 1023, 1024, 1025, 4096, 4097,
-					65535, 65536 };
+	static const size_t sizes[] = { 0,    1,    1023,  1024, 1025,
+					4096, 4097, 65535, 65536 };
 	char name[32];
 	unsigned i;
 
