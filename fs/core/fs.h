@@ -51,11 +51,10 @@ struct fs_device {
 	char *path; /* as given at mount; NULL when missing */
 	uint8_t uuid[16];
 	uint64_t size_bytes;
-	const char
-		*granularity_name; /* device_granularity_name(); NULL missing */
-	superblock_media sb; /* the copy in memory; written by fs_super.c */
-	bool missing;	     /* not given at mount (degraded), or taken back */
-	struct pgmap *pgmap; /* NULL when missing */
+	const char *granularity_name; /* NULL when missing */
+	superblock_media sb;  /* the copy in memory; written by fs_super.c */
+	_Atomic bool missing; /* not given at mount, or removed since */
+	struct pgmap *pgmap;  /* NULL when missing */
 	struct removal *removal;
 	/* Data requests on it that failed because it is blocked. */
 	_Atomic uint64_t refused;

@@ -2,6 +2,10 @@
 #include "lib/core_fixture.h"
 #include "lib/device_fixture.h"
 
+#include "core/dir_entry.h"
+#include "journal/journal.h"
+#include "media/name.h"
+
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
@@ -441,7 +445,86 @@ START_TEST(two_threads_make_ten_thousand_names)
 }
 END_TEST
 
+/* -------------------------------------------------------------- collisions */
+
+static uint64_t key_of(const char *name)
+{
+	return name_key(core.fs->hash_seed, name, strlen(name));
+}
+
+/* As if the name had that key: -1 removes it. */
+static void put_at(const char *text, uint64_t key, int nlink)
+{
+	const struct name name = { text, strlen(text) };
+	const struct entry entry = { .key = key, .ino = 99, .type = DT_REG };
+	struct dir_edit edit;
+	struct txn *txn;
+
+	pthread_rwlock_wrlock(&core.root->lock);
+	txn = txn_begin(core.fs->journal);
+	dir_edit_begin(&edit, core.fs, txn, core.root);
+	if (nlink > 0)
+		ck_assert_int_eq(entry_add(&edit, &name, &entry), 0);
+	else
+		ck_assert_int_eq(entry_remove(&edit, key), 0);
+	ck_assert_int_eq(txn_commit(txn), 0);
+	pthread_rwlock_unlock(&core.root->lock);
+}
+
+START_TEST(names_of_equal_hash_are_all_found_and_leave_gaps)
+{
+	uint64_t key = key_of("target");
+	struct inode *inode;
+	unsigned i;
+
+	put_at("x", key, 1);
+	put_at("y", key + 1, 1);
+	put_at("z", key + 3, 1);
+	ck_assert(!core_exists(core.root, "target"));
+	core_make(core.root, "target", FILE_MODE);
+	put_at("x", key, -1);
+	put_at("y", key + 1, -1);
+	ck_assert(core_exists(core.root, "target"));
+	ck_assert_int_eq(core_create(core.root, "target", FILE_MODE, &inode),
+			 -EEXIST);
+	ck_assert_int_eq(core_unlink(core.root, "target"), 0);
+	ck_assert(!core_exists(core.root, "target"));
+	put_at("z", key + 3, -1);
+
+	for (i = 0; i < 255; i++)
+		put_at("x", key + i, 1);
+	core_make(core.root, "target", FILE_MODE);
+	ck_assert_int_eq(core_rename(core.root, "target", core.root, "t", 0),
+			 0);
+	put_at("x", key + 255, 1);
+	ck_assert_int_eq(core_create(core.root, "target", FILE_MODE, &inode),
+			 -ENOSPC);
+	ck_assert_int_eq(core_rename(core.root, "t", core.root, "target", 0),
+			 -ENOSPC);
+	ck_assert(core_exists(core.root, "t"));
+	for (i = 0; i < 256; i++)
+		put_at("x", key + i, -1);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ bounds */
+
+START_TEST(an_inode_has_at_most_65000_names)
+{
+	struct inode *file = core_new(core.root, "file", FILE_MODE);
+	char name[16];
+	unsigned i;
+
+	for (i = 1; i < LINKS_MAX; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		ck_assert_int_eq(core_link(file, core.root, name), 0);
+	}
+	ck_assert_int_eq(core_link(file, core.root, "more"), -EMLINK);
+	ck_assert_int_eq(core_unlink(core.root, "n5"), 0);
+	ck_assert_int_eq(core_link(file, core.root, "more"), 0);
+	core_forget(file);
+}
+END_TEST
 
 static void empty_directory(void)
 {
@@ -555,6 +638,8 @@ int main(void)
 	tcase_add_test(rules, exchange_swaps_names_parents_and_counts);
 	tcase_add_test(rules, readdir_lists_each_name_once_while_others_go);
 	tcase_add_test(rules, two_threads_make_ten_thousand_names);
+	tcase_add_test(rules, names_of_equal_hash_are_all_found_and_leave_gaps);
+	tcase_add_test(rules, an_inode_has_at_most_65000_names);
 	tcase_add_test(rules, an_operation_costs_one_fence_and_three_at_most);
 	tcase_add_test(rules, a_full_filesystem_refuses_and_can_be_emptied);
 	suite_add_tcase(suite, rules);

@@ -8,6 +8,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -416,6 +417,64 @@ START_TEST(a_data_device_retires_and_the_rest_goes_on)
 }
 END_TEST
 
+static _Atomic unsigned refused;
+
+/* Names and data on all devices, whatever happens to one of them. */
+static void *work(void *arg)
+{
+	static const char bytes[9000];
+	const char *prefix = arg;
+	struct request request;
+	unsigned i;
+
+	ck_assert_int_eq(request_thread_init(core.fs, &request), 0);
+	for (i = 0; i < 400; i++) {
+		const struct dir_new new_inode = { .mode = FILE_MODE };
+		struct inode *inode;
+		ssize_t done;
+		char name[16];
+
+		snprintf(name, sizeof(name), "%s%u", prefix, i);
+		ck_assert_int_eq(request_begin(&request, "create", 1, 0, false),
+				 0);
+		ck_assert_int_eq(dir_create(&request, core.root, name,
+					    &new_inode, &inode),
+				 0);
+		done = file_write(&request, inode, bytes, sizeof(bytes), 0,
+				  false);
+		ck_assert(done == sizeof(bytes) || done == -EIO);
+		refused += done < 0;
+		if (i % 4 == 0)
+			ck_assert_int_eq(dir_unlink(&request, core.root, name),
+					 0);
+		request_end(&request);
+		inode_forget(core.fs, inode, 1);
+	}
+	request_thread_fini(&request);
+	return NULL;
+}
+
+START_TEST(a_device_retires_while_names_change)
+{
+	pthread_t thread[2];
+
+	core_format(3, "32M");
+	core_mount(3);
+	pthread_create(&thread[0], NULL, work, "a");
+	pthread_create(&thread[1], NULL, work, "b");
+	usleep(5000);
+	take_away(1);
+	pthread_join(thread[0], NULL);
+	pthread_join(thread[1], NULL);
+	ck_assert_int_eq(core_stat(core.root).st_size, 600);
+	core_unmount();
+	core_mount(3);
+	ck_assert_int_eq(core_stat(core.root).st_size, 600);
+	core_unmount();
+	core_fsck(3);
+}
+END_TEST
+
 static void crash_without_device(void)
 {
 	core_make(core.root, "before", FILE_MODE);
@@ -512,6 +571,7 @@ int main(void)
 	tcase_add_test(rules, a_member_from_the_past_is_refused);
 	tcase_add_test(rules, devices_of_two_filesystems_are_refused);
 	tcase_add_test(rules, a_data_device_retires_and_the_rest_goes_on);
+	tcase_add_test(rules, a_device_retires_while_names_change);
 	tcase_add_test(rules, a_crash_after_a_removal_loses_nothing);
 	tcase_add_test(rules,
 		       the_metadata_device_retires_clean_under_open_files);
