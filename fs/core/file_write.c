@@ -44,30 +44,31 @@ struct place {
 };
 
 /*
- * Where an overwrite goes: the number of places, or -EAGAIN when it is not
- * one. Found out whole before the first store.
+ * Where an overwrite goes, count places; -EAGAIN when it is not one. Found out
+ * whole before the first store.
  */
 static int places_find(struct request *request, const struct inode *inode,
-		       const struct write *write, struct place *places)
+		       const struct write *write, struct place *places,
+		       unsigned *count)
 {
 	const struct fs *fs = request->fs;
 	uint64_t at = write->offset;
 	struct extent_walk walk;
 	struct extent run;
 	struct tree map;
-	int count = 0;
 	int error;
 
+	*count = 0;
 	extent_map_init(&map, fs, NULL, inode->ino, inode->media);
 	error = extent_walk_begin(&walk, fs, &map, at >> BLOCK_SHIFT);
-	for (; !error && at < write->end; count++) {
+	for (; !error && at < write->end; ++*count) {
 		uint64_t end, start;
 		struct device *device;
 
 		error = extent_walk_next(&walk, &run);
 		if (error)
 			break;
-		if (!extent_is_written(&run) || count == FILE_READ_IOVS)
+		if (!extent_is_written(&run) || *count == FILE_READ_IOVS)
 			return -EAGAIN;
 		error = request_gate(request, addr_device(run.addr));
 		if (error)
@@ -77,7 +78,7 @@ static int places_find(struct request *request, const struct inode *inode,
 		end = extent_end(&run) << BLOCK_SHIFT;
 		if (end > write->end)
 			end = write->end;
-		places[count] = (struct place){
+		places[*count] = (struct place){
 			.at = device_at(device,
 					addr_offset(run.addr) + at - start),
 			.length = end - at,
@@ -85,14 +86,14 @@ static int places_find(struct request *request, const struct inode *inode,
 		};
 		at = end;
 	}
-	return error ? error : count;
+	return error;
 }
 
 /* Copy, then one drain a device; places of one device mostly stand together. */
-static int places_store(const struct place *places, int count,
+static int places_store(const struct place *places, unsigned count,
 			const unsigned char *bytes)
 {
-	int i, last;
+	unsigned i, last;
 
 	for (i = 0; i < count; bytes += places[i++].length)
 		device_copy(places[i].device, places[i].at, bytes,
@@ -115,21 +116,21 @@ static int write_in_place(struct request *request, struct inode *inode,
 {
 	const inode_media *media = inode->media;
 	struct place places[FILE_READ_IOVS];
-	int result = -EAGAIN;
+	unsigned count;
+	int error = -EAGAIN;
 
 	pthread_rwlock_rdlock(&inode->lock);
 	if (media->format != INODE_EXTENTS || write->end > media->size ||
 	    write_kills(inode, write))
 		goto out;
-	result = places_find(request, inode, write, places);
-	if (result < 0)
-		goto out;
-	result = places_store(places, result, write->bytes);
-	if (!result)
+	error = places_find(request, inode, write, places, &count);
+	if (!error)
+		error = places_store(places, count, write->bytes);
+	if (!error)
 		attr_touch(inode, LAZY_MTIME);
 out:
 	pthread_rwlock_unlock(&inode->lock);
-	return result;
+	return error;
 }
 
 /* ---------------------------------------------------------------- growing */

@@ -144,6 +144,7 @@ static int map_one(uint64_t offset, uint64_t length, unsigned device,
 	}
 	if (map->extents++ == 0)
 		map->first_device_offset = device_offset;
+	map->devices |= UINT64_C(1) << device;
 	map->blocks += length / BLOCK_BYTES;
 	if (flags & FILE_MAP_UNWRITTEN)
 		map->unwritten += length / BLOCK_BYTES;

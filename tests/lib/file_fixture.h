@@ -41,6 +41,7 @@ struct fixture_map {
 	/* Extents that are not at the file's offset modulo 2 MiB. */
 	unsigned out_of_phase;
 	uint64_t first_device_offset;
+	uint64_t devices; /* a bit each */
 };
 struct fixture_map fixture_map(void);
 

@@ -3,7 +3,6 @@
 #include "lib/file_fixture.h"
 
 #include "alloc/alloc.h"
-#include "dax/pgmap.h"
 #include "media/addr.h"
 #include "media/inode.h"
 
@@ -60,11 +59,6 @@ static void expect_zeros(off_t offset, size_t length)
 	for (i = 0; i < length; i++)
 		if (answer[i])
 			ck_abort_msg("byte %zu", (size_t)offset + i);
-}
-
-static int64_t references(void)
-{
-	return pgmap_references(core.fs->devices[0].pgmap);
 }
 
 START_TEST(small_files_are_inline)
@@ -376,99 +370,10 @@ START_TEST(no_space_leaves_what_was_written_and_comes_back)
 }
 END_TEST
 
-/* ---------------------------------------------------------------- entries */
-
-START_TEST(a_fill_holds_the_device_until_the_last_close)
-{
-	int64_t before = references();
-
-	ck_assert_int_eq(fixture_write(bytes, 131072, 0), 131072);
-	ck_assert_int_eq(references(), before);
-	ck_assert_int_eq(fixture_fill(answer, 131072, 0), 131072);
-	ck_assert_mem_eq(answer, bytes, 131072);
-	ck_assert_int_eq(references(), before + 32);
-	ck_assert_int_eq(fixture_fill(answer, 65536, 0), 65536);
-	ck_assert_int_eq(references(), before + 32);
-	ck_assert_int_eq(fixture_truncate(65536), 0);
-	ck_assert_int_eq(references(), before + 16);
-	ck_assert_int_eq(fixture_fallocate(PUNCH, 0, 32768), 0);
-	ck_assert_int_eq(references(), before + 8);
-	fixture_close_file();
-	ck_assert_int_eq(references(), before);
-}
-END_TEST
-
-START_TEST(a_fill_for_writing_makes_real_blocks)
-{
-	int64_t before = references();
-
-	ck_assert_int_eq(fixture_truncate(100000), 0);
-	ck_assert_int_eq(fixture_fallocate(0, 8192, 8192), 0);
-	ck_assert_int_eq(fixture_fill(answer, 131072, 0), 100000);
-	ck_assert_int_eq(fixture_map().blocks, 25);
-	ck_assert_int_eq(fixture_map().unwritten, 0);
-	ck_assert_int_eq(references(), before + 25);
-	expect_zeros(0, 100000);
-}
-END_TEST
-
-START_TEST(a_fill_for_reading_leaves_holes)
-{
-	int64_t before = references();
-
-	ck_assert_int_eq(fixture_truncate(100000), 0);
-	fixture_close_file();
-	fixture_open_file("file", false);
-	ck_assert_int_eq(fixture_fill(answer, 131072, 0), 100000);
-	ck_assert_int_eq(fixture_map().blocks, 0);
-	ck_assert_int_eq(references(), before);
-	/* A zero entry gives way to a real one. */
-	fixture_close_file();
-	fixture_open_file("file", true);
-	ck_assert_int_eq(fixture_fill(answer, 4096, 0), 4096);
-	ck_assert_int_eq(references(), before + 1);
-}
-END_TEST
-
-START_TEST(a_fill_takes_a_file_out_of_its_inode)
-{
-	int64_t before = references();
-
-	ck_assert_int_eq(fixture_write(bytes, 100, 0), 100);
-	ck_assert_int_eq(fixture_fill(answer, 4096, 0), 100);
-	ck_assert_mem_eq(answer, bytes, 100);
-	ck_assert_int_eq(fixture.file->media->format, INODE_EXTENTS);
-	ck_assert_int_eq(references(), before + 1);
-}
-END_TEST
-
-START_TEST(a_pinned_page_is_not_freed)
-{
-	struct pgmap *pgmap = core.fs->devices[0].pgmap;
-	uint64_t page;
-
-	ck_assert_int_eq(fixture_write(bytes, 65536, 0), 65536);
-	page = fixture_map().first_device_offset / BLOCK_BYTES + 10;
-	ck_assert_int_eq(fixture_fill(answer, 65536, 0), 65536);
-	ck_assert_int_eq(pgmap_pin_live(pgmap, page, PGMAP_ORDER_PTE), 0);
-	ck_assert_int_eq(fixture_truncate(0), -EBUSY);
-	ck_assert_int_eq(fixture_fallocate(PUNCH, 40960, 4096), -EBUSY);
-	ck_assert_int_eq(pgmap_stat(pgmap, PGMAP_ENTRIES), 16);
-	ck_assert_int_eq(fixture.file->media->size, 65536);
-	expect_bytes(0, 65536, 0);
-	ck_assert_int_eq(fixture_fallocate(PUNCH, 0, 40960), 0);
-	ck_assert_int_eq(fixture_truncate(45056), 0);
-	pgmap_unpin(pgmap, page, PGMAP_ORDER_PTE);
-	ck_assert_int_eq(fixture_truncate(0), 0);
-	ck_assert_int_eq(pgmap_stat(pgmap, PGMAP_ENTRIES), 0);
-}
-END_TEST
-
 static Suite *file_suite(void)
 {
 	Suite *suite = suite_create("file");
 	TCase *basic = tcase_create("basic");
-	TCase *entries = tcase_create("entries");
 
 	tcase_add_checked_fixture(basic, setup, teardown);
 	tcase_set_timeout(basic, 30);
@@ -492,15 +397,6 @@ static Suite *file_suite(void)
 	tcase_add_test(basic, a_write_clears_suid_when_told_to);
 	tcase_add_test(basic, no_space_leaves_what_was_written_and_comes_back);
 	suite_add_tcase(suite, basic);
-
-	tcase_add_checked_fixture(entries, setup, teardown);
-	tcase_set_timeout(entries, 30);
-	tcase_add_test(entries, a_fill_holds_the_device_until_the_last_close);
-	tcase_add_test(entries, a_fill_for_writing_makes_real_blocks);
-	tcase_add_test(entries, a_fill_for_reading_leaves_holes);
-	tcase_add_test(entries, a_fill_takes_a_file_out_of_its_inode);
-	tcase_add_test(entries, a_pinned_page_is_not_freed);
-	suite_add_tcase(suite, entries);
 	return suite;
 }
 

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Crashes in the middle of calls. The daemon dies: all it has stored is there.
+ * The power goes: what was not drained may be there or not.
+ */
+#include "lib/device_fixture.h"
+#include "lib/file_fixture.h"
+#include "lib/file_model.h"
+#include "lib/power_loss.h"
+
+#include "media/addr.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CRASHES 20
+#define LOSSES 6
+#else
+#define CRASHES 60
+#define LOSSES 30
+#endif
+
+/* What a child that dies leaves for its parent. */
+struct progress {
+	unsigned done; /* calls that have returned */
+	unsigned stores;
+	unsigned drains;
+};
+
+static struct progress *progress;
+static unsigned stores_left; /* 0: never */
+static unsigned char *image;
+
+static void setup(void)
+{
+	progress = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(progress, MAP_FAILED);
+	fixture_make();
+}
+
+static void teardown(void)
+{
+	fixture_remove();
+	munmap(progress, 4096);
+}
+
+static void close_and_unmount(void)
+{
+	fixture_close_file();
+	core_unmount();
+}
+
+/* fn in a child that ends by itself or by a crash of its own making. */
+static void in_child(void (*fn)(void *), void *arg)
+{
+	int status;
+	pid_t pid;
+
+	memset(progress, 0, sizeof(*progress));
+	fflush(NULL);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		fn(arg);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+
+static void on_stored(struct device *device, const void *to,
+		      size_t length_bytes, bool cached)
+{
+	progress->stores++;
+	if (stores_left && --stores_left == 0)
+		_exit(0);
+}
+
+static void on_drained(struct device *device)
+{
+	progress->drains++;
+}
+
+static const struct device_recorder recorder = { .stored = on_stored,
+						 .drained = on_drained };
+
+/* ------------------------------------------------------------- random calls */
+
+struct run {
+	struct model *model;
+	unsigned devices;
+	unsigned calls;
+	unsigned stores;
+	void (*watch)(void);
+};
+
+static void watch_stores(void)
+{
+	device_set_recorder(&recorder);
+}
+
+/* Calls, until their number or that of stores is reached; then gone. */
+static void run_and_die(void *arg)
+{
+	struct run *run = arg;
+	unsigned i;
+
+	core_mount(run->devices);
+	fixture_open_file("file", true);
+	stores_left = run->stores;
+	run->watch();
+	for (i = 0; i < run->calls; i++) {
+		struct call call = call_random(run->model);
+
+		ck_assert_int_eq(call_perform(run->model, &call),
+				 call_expected(run->model, &call));
+		model_apply(run->model, &call);
+		progress->done = i + 1;
+	}
+}
+
+/* The model goes where the child went; the call it died in may be or not. */
+static void catch_up(struct run *run, struct model *after)
+{
+	struct call call;
+	unsigned i;
+
+	for (i = 0; i < progress->done; i++) {
+		call = call_random(run->model);
+		model_apply(run->model, &call);
+	}
+	model_copy(after, run->model);
+	if (progress->done < run->calls) {
+		call = call_random(run->model);
+		model_apply(after, &call);
+	}
+}
+
+static void crash_once(struct run *run, void (*between)(void))
+{
+	uint64_t seed = model_seed;
+	struct model before, after;
+
+	model_init(&before);
+	model_init(&after);
+	model_copy(&before, run->model);
+	in_child(run_and_die, run);
+	/* The child had a seed of its own; its model is shared with us. */
+	model_copy(run->model, &before);
+	model_seed = seed;
+	catch_up(run, &after);
+	model_copy(&before, run->model);
+	if (between)
+		between();
+	core_mount(run->devices);
+	fixture_open_file("file", true);
+	model_adopt(run->model, &before, &after);
+	close_and_unmount();
+	model_fini(&before);
+	model_fini(&after);
+}
+
+START_TEST(a_crash_leaves_the_state_before_or_after)
+{
+	struct model model;
+	struct run run = { .model = &model,
+			   .devices = 2,
+			   .watch = watch_stores };
+	unsigned i;
+
+	core_format(2, "32M");
+	model_seed = 0xd1b54a32d192ed03u;
+	model_init(&model);
+	for (i = 0; i < CRASHES; i++) {
+		run.calls = 5 + (unsigned)model_random(50);
+		run.stores = 1 + (unsigned)model_random(i % 4 ? 300 : 5000);
+		crash_once(&run, NULL);
+		if (i % 4 == 3)
+			core_fsck(2);
+	}
+	model_fini(&model);
+}
+END_TEST
+
+/* --------------------------------------------------------------- power loss */
+
+#define LOSS_DEVICE_BYTES (32u << 20)
+
+static void write_image(const char *name)
+{
+	int fd = open(fixture_path(name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	size_t at = 0;
+
+	ck_assert_int_ge(fd, 0);
+	while (at < LOSS_DEVICE_BYTES) {
+		ssize_t n = write(fd, image + at, LOSS_DEVICE_BYTES - at);
+
+		ck_assert_int_gt(n, 0);
+		at += (size_t)n;
+	}
+	close(fd);
+}
+
+/* Chosen before the fork: the child's random numbers are for its calls. */
+static unsigned kept, unit_bytes;
+
+static void on_event(struct device *device, enum power_loss_event event)
+{
+	if (stores_left == 0 || --stores_left)
+		return;
+	power_loss_image(device, image, kept, unit_bytes);
+	write_image("image");
+	_exit(0);
+}
+
+static void watch_power(void)
+{
+	power_loss_watch(core.fs->members.device[0], LOSS_DEVICE_BYTES,
+			 on_event);
+}
+
+/* The image is the device now; a run that ended had nothing in doubt. */
+static void lose_power(void)
+{
+	if (access(fixture_path("image"), F_OK) == 0)
+		ck_assert_int_eq(
+			rename(fixture_path("image"), fixture_path("0")), 0);
+}
+
+START_TEST(a_power_loss_leaves_what_was_answered)
+{
+	struct model model;
+	struct run run = { .model = &model,
+			   .devices = 1,
+			   .watch = watch_power };
+	unsigned i;
+
+	core_format(1, "32M");
+	image = malloc(LOSS_DEVICE_BYTES);
+	model_seed = 0x94d049bb133111ebu;
+	model_init(&model);
+	for (i = 0; i < LOSSES; i++) {
+		run.calls = 5 + (unsigned)model_random(30);
+		run.stores = 1 + (unsigned)model_random(300);
+		kept = (unsigned)model_random(3) * 127;
+		unit_bytes = model_random(2) ? 8 : 64;
+		crash_once(&run, lose_power);
+		if (i % 4 == 3)
+			core_fsck(1);
+	}
+	model_fini(&model);
+	free(image);
+}
+END_TEST
+
+/* ------------------------------------------------------------- long chains */
+
+/* Every other block of a file: more extents than one transaction reaches. */
+#define ISLANDS 7000
+#define ISLAND_BYTES (2 * (off_t)BLOCK_BYTES)
+#define END_BYTES (ISLANDS * ISLAND_BYTES)
+
+enum chain { CHAIN_TRUNCATE, CHAIN_PUNCH, CHAIN_ZERO, CHAIN_UNLINK, CHAINS };
+
+struct chain_run {
+	enum chain chain;
+	unsigned stores;
+};
+
+static void copy_file(const char *from, const char *to)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command), "cp --sparse=always %s %s",
+		 fixture_path(from), fixture_path(to));
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void make_islands(void)
+{
+	unsigned char bytes[BLOCK_BYTES];
+	off_t i;
+
+	memset(bytes, 0xa5, sizeof(bytes));
+	core_mount(1);
+	fixture_open_file("file", true);
+	for (i = 0; i < ISLANDS; i++)
+		ck_assert_int_eq(
+			fixture_write(bytes, sizeof(bytes), i * ISLAND_BYTES),
+			sizeof(bytes));
+	ck_assert_uint_ge(fixture_map().extents, ISLANDS);
+	close_and_unmount();
+}
+
+static void run_chain(void *arg)
+{
+	const struct chain_run *run = arg;
+	int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	int err = 0;
+
+	core_mount(1);
+	fixture_open_file("file", true);
+	stores_left = run->stores;
+	device_set_recorder(&recorder);
+	if (run->chain == CHAIN_TRUNCATE)
+		err = fixture_truncate(100);
+	else if (run->chain == CHAIN_UNLINK)
+		fixture_unlink_file("file");
+	else
+		err = fixture_fallocate(
+			run->chain == CHAIN_ZERO ? FALLOC_FL_ZERO_RANGE : mode,
+			100, END_BYTES - 100);
+	ck_assert_int_eq(err, 0);
+}
+
+/* All of it happened, or nothing. True: it did. */
+static bool check_chain(enum chain chain)
+{
+	static const unsigned char zeros[BLOCK_BYTES];
+	unsigned char bytes[BLOCK_BYTES];
+	unsigned i, gone = 0;
+
+	if (chain == CHAIN_UNLINK && !core_exists(core.root, "file"))
+		return true;
+	fixture_open_file("file", true);
+	ck_assert_uint_eq(fixture.file->media->pending_end, 0);
+	if (chain == CHAIN_TRUNCATE && fixture.file->media->size == 100) {
+		ck_assert_uint_eq(fixture_map().blocks, 1);
+		fixture_close_file();
+		return true;
+	}
+	for (i = 1; i < ISLANDS; i++) {
+		ck_assert_int_eq(
+			fixture_read(bytes, BLOCK_BYTES, i * ISLAND_BYTES),
+			BLOCK_BYTES);
+		gone += memcmp(bytes, zeros, BLOCK_BYTES) == 0;
+	}
+	ck_assert_int_eq(fixture_read(bytes, 200, 0), 200);
+	ck_assert_int_eq(bytes[99], 0xa5);
+	ck_assert_int_eq(bytes[100], gone ? 0 : 0xa5);
+	ck_assert(gone == 0 || gone == ISLANDS - 1);
+	fixture_close_file();
+	return gone != 0;
+}
+
+START_TEST(the_next_mount_finishes_a_long_chain)
+{
+	struct chain_run run = { .chain = (enum chain)_i };
+	unsigned total, part, finished = 0;
+
+	core_format(1, "64M");
+	make_islands();
+	copy_file("0", "saved");
+	in_child(run_chain, &run);
+	total = progress->stores;
+	ck_assert_uint_ge(progress->drains, 2); /* so many links */
+	for (part = 0; part < 7; part++) {
+		copy_file("saved", "0");
+		run.stores = 1 + (total - 1) * part / 6;
+		in_child(run_chain, &run);
+		core_mount(1);
+		finished += check_chain(run.chain);
+		core_unmount();
+		core_fsck(1);
+	}
+	ck_assert_uint_ge(finished, 2);
+}
+END_TEST
+
+static Suite *crash_suite(void)
+{
+	Suite *suite = suite_create("file crash");
+	TCase *crash = tcase_create("crash");
+
+	tcase_add_checked_fixture(crash, setup, teardown);
+	tcase_set_timeout(crash, 120);
+	tcase_add_test(crash, a_crash_leaves_the_state_before_or_after);
+	tcase_add_test(crash, a_power_loss_leaves_what_was_answered);
+	tcase_add_loop_test(crash, the_next_mount_finishes_a_long_chain, 0,
+			    CHAINS);
+	suite_add_tcase(suite, crash);
+	return suite;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(crash_suite());
+	int failed;
+
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
