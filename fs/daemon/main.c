@@ -23,6 +23,8 @@ static int start(const struct daemon_options *options)
 		log_error("mount %s: %s", options->mountpoint, why);
 		return STATUS_MOUNT;
 	}
+	if (options->debug)
+		log_set_level(LOG_LEVEL_DEBUG);
 	if (!options->foreground)
 		err = readiness_fork(&readiness);
 	if (err) {

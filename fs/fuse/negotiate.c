@@ -2,7 +2,8 @@
 /*
  * The INIT reply, with what libfuse does not know added. The flags are one
  * 64-bit set in two words; the second is read by the kernel only if the first
- * says FUSE_INIT_EXT, which libfuse sets when the kernel has it.
+ * says FUSE_INIT_EXT, which libfuse sets when the kernel has it. A libfuse that
+ * knows these flags (3.17) is told nothing of them, so that there is one way.
  */
 #include "fuse/worker.h"
 
