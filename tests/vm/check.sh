@@ -22,7 +22,7 @@ else
 fi >"$share/tests"
 cat >"$share/run" <<'X'
 #!/bin/bash
-cd /host/build; export srcdir=/host/source TMPDIR=/tmp UDAX_DEMO_TREE=/usr/share
+cd /host/build; export UDAX_KILL_ROUNDS=3 srcdir=/host/source TMPDIR=/tmp UDAX_DEMO_TREE=/usr/share
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 mount -t fusectl none /sys/fs/fuse/connections 2>/dev/null
 echo "kernel $(uname -r)"
