@@ -159,7 +159,7 @@ static int create_in_txn(struct fs *fs, struct inode *dir,
 			 const struct dir_new *from, struct inode *inode)
 {
 	struct txn *txn = txn_begin(fs->journal);
-	inode_media *copy = inode_new(txn, inode);
+	inode_media *copy = inode_new(fs, txn, inode);
 	int err;
 
 	err = set_up(fs, txn, copy, from, dir->media);

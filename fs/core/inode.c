@@ -37,6 +37,8 @@ static int load_locked(struct fs *fs, uint64_t ino, struct inode **out)
 	struct inode *inode;
 	int err;
 
+	if (ino / INODE_CHUNK >= atomic_load(&table->chunk_count))
+		return -ESTALE; /* its chunk went meanwhile */
 	if (!inode_chunk_load_locked(table, ino / INODE_CHUNK))
 		return -ENOMEM;
 	if (media->mode == 0)
@@ -117,27 +119,27 @@ int inode_free_locked(struct fs *fs, struct inode *inode)
 /*
  * What an inode leaves behind when its last user has gone: free it, or write
  * the timestamps that lag. A slot whose blocks could not be freed stays an
- * orphan, for unmount or the next mount.
+ * orphan, for unmount or the next mount. True: freed.
  */
-static void last_work(struct fs *fs, struct inode *inode)
+static bool last_work(struct fs *fs, struct inode *inode)
 {
 	bool dying;
 	int err = 0;
 
 	if (fs->options.read_only)
-		return;
+		return false;
 	if (!fs_metadata_enter(fs)) {
 		atomic_store(&fs->orphans_left, true);
-		return;
+		return false;
 	}
 	pthread_rwlock_wrlock(&inode->lock);
 	dying = inode->media->nlink == 0 && begin_dying(fs, inode);
 	inode_settle_locked(fs, inode, !dying);
 	if (dying)
 		err = inode_free_locked(fs, inode);
-	(void)err; /* told there */
 	pthread_rwlock_unlock(&inode->lock);
 	fs_metadata_exit(fs);
+	return dying && !err; /* which is told there */
 }
 
 static bool has_work(const struct inode *inode)
@@ -149,6 +151,7 @@ static bool has_work(const struct inode *inode)
 void inode_forget(struct fs *fs, struct inode *inode, uint64_t lookups)
 {
 	struct inode_table *table = fs->inodes;
+	bool freed = false;
 
 	pthread_mutex_lock(&table->lock);
 	inode->lookups -= lookups < inode->lookups ? lookups : inode->lookups;
@@ -161,7 +164,7 @@ void inode_forget(struct fs *fs, struct inode *inode, uint64_t lookups)
 	while (has_work(inode) && inode_opens(inode) == 0) {
 		inode->looked = false;
 		pthread_mutex_unlock(&table->lock);
-		last_work(fs, inode);
+		freed = last_work(fs, inode);
 		pthread_mutex_lock(&table->lock);
 	}
 	inode->lookups--;
@@ -169,6 +172,8 @@ void inode_forget(struct fs *fs, struct inode *inode, uint64_t lookups)
 		inode_drop_locked(table, inode);
 out_unlock:
 	pthread_mutex_unlock(&table->lock);
+	if (freed)
+		inode_file_shrink(fs);
 }
 
 inode_media *inode_edit(struct txn *txn, struct inode *inode)

@@ -97,7 +97,7 @@ void inode_forget(struct fs *fs, struct inode *inode, uint64_t lookups);
  */
 int inode_take(struct fs *fs, struct inode **out)
 	__attribute__((warn_unused_result));
-inode_media *inode_new(struct txn *txn, struct inode *inode);
+inode_media *inode_new(struct fs *fs, struct txn *txn, struct inode *inode);
 void inode_born(struct fs *fs, struct inode *inode);
 void inode_unborn(struct fs *fs, struct inode *inode);
 

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* inode_slot.c -- free slots of the inode file, and its growth */
+/* inode_slot.c -- free slots of the inode file, taken and given back */
 #include "core/attr.h"
 #include "core/fs.h"
 #include "core/inode_table.h"
-#include "core/space.h"
-#include "alloc/alloc.h"
 #include "journal/journal.h"
 
 #include <assert.h>
@@ -78,90 +76,6 @@ static int pick_locked(struct inode_table *table, unsigned budget,
 	return 0;
 }
 
-static int append_extent(struct fs *fs, struct txn *txn, inode_media *copy,
-			 uint64_t addr)
-{
-	struct tree tree = {
-		.env = &fs->tree_env,
-		.txn = txn,
-		.owner = INO_INODE_FILE,
-		.kind = TREE_EXTENTS,
-		.root = (node_media *)copy->area,
-		.root_capacity_bytes = INODE_AREA_BYTES,
-	};
-	uint64_t key = copy->size / BLOCK_BYTES;
-	extent_media extent = { .addr = addr, .blocks = CHUNK_BLOCKS };
-	struct tree_cursor last;
-	extent_media before;
-	int err;
-
-	err = tree_seek_floor(&tree, key, &last);
-	if (err)
-		return err;
-	memcpy(&before, last.value, sizeof(before));
-	if (before.addr + (uint64_t)before.blocks * BLOCK_BYTES == addr &&
-	    before.blocks <= UINT32_MAX - CHUNK_BLOCKS) {
-		before.blocks += CHUNK_BLOCKS;
-		err = tree_replace(&tree, last.key, &before, sizeof(before));
-	} else {
-		err = tree_insert(&tree, key, &extent, sizeof(extent));
-	}
-	copy->size += INODE_CHUNK_BYTES;
-	copy->blocks += (uint64_t)(CHUNK_BLOCKS + tree.blocks_delta);
-	return err;
-}
-
-static int add_chunk(struct fs *fs, uint64_t start)
-{
-	uint64_t addr = addr_make(fs->metadata_device, start * BLOCK_BYTES);
-	uint64_t root = fs->devices[fs->metadata_device].sb.inode_root;
-	struct txn *txn = txn_begin(fs->journal);
-	inode_media *copy;
-	int err;
-
-	txn_took(txn, addr, CHUNK_BLOCKS);
-	copy = txn_edit_sealed(txn, root, INODE_BYTES, false,
-			       (txn_seal_fn *)inode_media_seal);
-	attr_stamp(copy, ATTR_MTIME | ATTR_CTIME);
-	err = append_extent(fs, txn, copy, addr);
-	if (err) {
-		txn_abort(txn);
-		return err;
-	}
-	return txn_commit(txn);
-}
-
-/* Zeroed slots first, then the transaction that makes them part of the file. */
-static int grow(struct fs *fs)
-{
-	struct inode_table *table = fs->inodes;
-	struct device *device = fs->members.device[fs->metadata_device];
-	uint64_t count = atomic_load(&table->chunk_count);
-	uint64_t start;
-	char *at;
-	int err;
-
-	if (count == table->chunks_max)
-		return -ENOSPC;
-	err = space_take_whole(fs, CHUNK_BLOCKS, &start);
-	if (err)
-		return err;
-	at = device_at(device, start * BLOCK_BYTES);
-	device_set(device, at, 0, INODE_CHUNK_BYTES);
-	device_drain(device);
-	err = add_chunk(fs, start);
-	if (err)
-		return err;
-	pthread_mutex_lock(&table->lock);
-	table->media[count] = (inode_media *)at;
-	atomic_store_explicit(&table->chunk_count, count + 1,
-			      memory_order_release);
-	if (!inode_chunk_load_locked(table, count))
-		err = -ENOMEM;
-	pthread_mutex_unlock(&table->lock);
-	return err;
-}
-
 static int pick(struct fs *fs, unsigned budget, uint64_t *ino)
 {
 	int err;
@@ -181,7 +95,7 @@ int inode_take(struct fs *fs, struct inode **out)
 
 	err = pick(fs, SEARCH_CHUNKS, &ino);
 	if (err == -ENOSPC) {
-		err = grow(fs);
+		err = inode_file_grow(fs);
 		if (!err || err == -ENOSPC)
 			err = pick(fs, UINT32_MAX, &ino);
 	}
@@ -202,10 +116,12 @@ int inode_take(struct fs *fs, struct inode **out)
 	return err;
 }
 
-inode_media *inode_new(struct txn *txn, struct inode *inode)
+inode_media *inode_new(struct fs *fs, struct txn *txn, struct inode *inode)
 {
 	inode_media *copy = inode_edit(txn, inode);
-	uint32_t generation = copy->generation;
+	uint32_t floor = atomic_load(&fs->inodes->generation_floor);
+	uint32_t generation = copy->generation > floor ? copy->generation
+						       : floor;
 
 	memset(copy, 0, sizeof(*copy));
 	copy->ino = inode->ino;

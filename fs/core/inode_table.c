@@ -23,12 +23,21 @@ void inode_slot_free_locked(struct inode_table *table, uint64_t ino)
 		table->free_hint = ino / INODE_CHUNK;
 }
 
+void inode_chunk_learn_locked(struct inode_table *table, uint64_t at)
+{
+	uint64_t first = at * INODE_CHUNK;
+	unsigned slot;
+
+	for (slot = 0; slot < INODE_CHUNK; slot++)
+		if (first + slot >= INO_FIRST &&
+		    table->media[at][slot].mode == 0)
+			inode_slot_free_locked(table, first + slot);
+}
+
 struct inode_chunk *inode_chunk_load_locked(struct inode_table *table,
 					    uint64_t at)
 {
 	struct inode_chunk *chunk = atomic_load(&table->chunks[at]);
-	uint64_t first = at * INODE_CHUNK;
-	unsigned slot;
 
 	if (chunk)
 		return chunk;
@@ -36,10 +45,7 @@ struct inode_chunk *inode_chunk_load_locked(struct inode_table *table,
 	if (!chunk)
 		return NULL;
 	atomic_store_explicit(&table->chunks[at], chunk, memory_order_release);
-	for (slot = 0; slot < INODE_CHUNK; slot++)
-		if (first + slot >= INO_FIRST &&
-		    table->media[at][slot].mode == 0)
-			inode_slot_free_locked(table, first + slot);
+	inode_chunk_learn_locked(table, at);
 	return chunk;
 }
 
@@ -140,6 +146,7 @@ static int learn_chunks(struct fs *fs)
 	err = inode_media_check(file, INO_INODE_FILE);
 	if (err || file->format != INODE_EXTENTS)
 		return -EUCLEAN;
+	fs->inodes->generation_floor = file->generation;
 	err = tree_seek(&tree, 0, &cursor);
 	while (!err) {
 		err = add_extent(fs, cursor.key, cursor.value);
@@ -162,6 +169,7 @@ int inode_table_create(struct fs *fs)
 	if (!table)
 		return -ENOMEM;
 	pthread_mutex_init(&table->lock, NULL);
+	pthread_mutex_init(&table->file_lock, NULL);
 	fs->inodes = table;
 	table->chunks_max = fs->tree_env.device_blocks / CHUNK_BLOCKS + 1;
 	table->chunks = calloc(table->chunks_max, sizeof(*table->chunks));
@@ -199,11 +207,12 @@ void inode_table_destroy(struct fs *fs)
 
 	if (!table)
 		return;
-	for (i = 0; i < atomic_load(&table->chunk_count); i++)
+	for (i = 0; table->chunks && i < table->chunks_max; i++)
 		chunk_destroy(atomic_load(&table->chunks[i]));
 	free(table->chunks);
 	free(table->media);
 	pthread_mutex_destroy(&table->lock);
+	pthread_mutex_destroy(&table->file_lock);
 	free(table);
 	fs->inodes = NULL;
 }

@@ -9,7 +9,9 @@
  *
  * Owns:    chunks and the inodes in them.
  * Locking: `lock`, a leaf, for all but slots[] and chunk_count, which are read
- *          without it (inode_of). media[] below chunk_count does not change.
+ *          without it (inode_of); `file_lock` before it, for the file's growth
+ *          and shrinking. A chunk in memory outlives its part of the file:
+ *          whoever reads without the lock may look at it.
  *
  * Invariants:
  *   I1  an inode is in its slot from inode_take() or the first look until it
@@ -32,6 +34,7 @@ struct inode_chunk {
 };
 
 struct inode_table {
+	pthread_mutex_t file_lock;
 	pthread_mutex_t lock;
 	struct inode_chunk *_Atomic *chunks;
 	inode_media **media; /* each chunk's first slot */
@@ -41,11 +44,19 @@ struct inode_table {
 	uint64_t free_known; /* sum of free_count over chunks */
 	uint64_t free_hint;  /* no chunk below has a known free slot */
 	uint64_t explored;   /* chunks below have been in memory */
+	/* No slot that went with its chunk had a generation above this. */
+	_Atomic uint32_t generation_floor;
 };
 
 /* The chunk in memory, made if need be; lock held. NULL: no memory. */
 struct inode_chunk *inode_chunk_load_locked(struct inode_table *table,
 					    uint64_t chunk);
+/* Its free slots, anew: it is in memory with none. */
+void inode_chunk_learn_locked(struct inode_table *table, uint64_t chunk);
+/* By a chunk; -ENOSPC. No transaction of the caller's is open. */
+int inode_file_grow(struct fs *fs) __attribute__((warn_unused_result));
+/* As far as nobody has the last chunks. As above; no inode lock is held. */
+void inode_file_shrink(struct fs *fs);
 /* An inode of that slot, in no table yet. NULL: no memory. */
 struct inode *inode_alloc(struct fs *fs, uint64_t ino);
 void inode_destroy(struct inode *inode);

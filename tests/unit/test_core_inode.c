@@ -248,6 +248,46 @@ START_TEST(the_inode_file_grows_and_its_slots_are_reused)
 }
 END_TEST
 
+/* Files that keep a slot in the middle hold the file's length; then they go. */
+START_TEST(the_inode_file_shrinks_when_its_end_is_free)
+{
+	enum { COUNT = 4 * INODE_CHUNK, KEPT = 2 * INODE_CHUNK };
+	static struct inode *made[COUNT];
+	uint64_t free_blocks = core_free_blocks();
+	uint64_t in_middle = 0;
+	uint32_t generation;
+	struct inode *kept;
+	int i, round;
+
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < COUNT; i++)
+			ck_assert_int_eq(core_tmpfile(core.root, &made[i]), 0);
+		kept = made[KEPT];
+		generation = made[COUNT - 1]->media->generation;
+		for (i = 0; i < COUNT; i++)
+			if (i != KEPT)
+				core_forget(made[i]);
+		in_middle = core_free_blocks();
+		ck_assert_uint_le(in_middle + 2 * INODE_CHUNK / 8, free_blocks);
+		ck_assert_uint_gt(in_middle + 3 * INODE_CHUNK / 8, free_blocks);
+		core_forget(kept);
+		ck_assert_uint_eq(core_free_blocks(), free_blocks);
+	}
+	/* slots that come back do not come back as the same inodes */
+	ck_assert_uint_gt(generation, 2);
+	core_unmount();
+	core_fsck(1);
+	core_mount(1);
+	ck_assert_uint_eq(core_free_blocks(), free_blocks);
+	for (i = 0; i < COUNT; i++) {
+		ck_assert_int_eq(core_tmpfile(core.root, &made[i]), 0);
+		ck_assert_uint_gt(made[i]->media->generation, generation);
+	}
+	for (i = 0; i < COUNT; i++)
+		core_forget(made[i]);
+}
+END_TEST
+
 static void count_one(struct inode *inode, void *arg)
 {
 	(void)inode;
@@ -346,6 +386,7 @@ int main(void)
 	tcase_add_test(rules, an_explicit_time_overrules_what_lags);
 	tcase_add_test(rules, forgetting_an_open_inode_waits_for_its_close);
 	tcase_add_test(rules, the_inode_file_grows_and_its_slots_are_reused);
+	tcase_add_test(rules, the_inode_file_shrinks_when_its_end_is_free);
 	tcase_add_test(rules, for_each_meets_every_inode_in_memory);
 	tcase_add_test(rules, threads_share_an_inode_that_comes_and_goes);
 	suite_add_tcase(suite, rules);
