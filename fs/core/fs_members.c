@@ -104,6 +104,7 @@ static int open_given(struct fs *fs, char *const *paths, unsigned count,
 {
 	/* Read-only: recovery happens, but in memory. */
 	const struct device_options options = {
+		.busy_ms = DEVICE_BUSY_MS,
 		.private_copy = fs->options.read_only,
 	};
 	char reason[DEVICE_WHY_BYTES] = "";

@@ -4,7 +4,6 @@
 #include "daemon/devices.h"
 #include "device/guard.h"
 #include "fuse/front.h"
-#include "util/deadline.h"
 #include "util/log.h"
 
 #include <errno.h>
@@ -13,13 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define WHY_BYTES 512
 #define WATCH_INTERVAL_MS 2000 /* for a device that nobody touches */
-#define BUSY_TIMEOUT_MS 2000
-#define BUSY_INTERVAL_MS 50
 
 struct daemon {
 	const struct daemon_options *options;
@@ -32,26 +28,11 @@ struct daemon {
 	bool told_to_end;
 };
 
-/*
- * umount(8) returns before the daemon it has just unmounted has let go of its
- * devices; whoever mounts them again right after shall not have to know.
- */
 static int mount_devices(struct daemon *daemon, char *why)
 {
-	const struct timespec interval = { .tv_nsec = BUSY_INTERVAL_MS *
-						      1000000L };
-	struct deadline deadline = deadline_in(BUSY_TIMEOUT_MS);
-	int err;
-
-	for (;;) {
-		err = fs_mount(&daemon->fs,
-			       (char *const *)daemon->options->devices,
-			       daemon->options->device_count,
-			       &daemon->options->fs, why, WHY_BYTES);
-		if (err != -EBUSY || deadline_passed(deadline))
-			return err;
-		nanosleep(&interval, NULL);
-	}
+	return fs_mount(&daemon->fs, (char *const *)daemon->options->devices,
+			daemon->options->device_count, &daemon->options->fs,
+			why, WHY_BYTES);
 }
 
 static int create_front(struct daemon *daemon)

@@ -145,7 +145,8 @@ static int set_up(struct device *device, char *why, size_t why_bytes)
 	if (err == 0)
 		err = identify(device, why, why_bytes);
 	if (err == 0 && !device->options.no_lock)
-		err = device_lock_exclusive(device->fd, why, why_bytes);
+		err = device_lock_exclusive(device->fd, device->options.busy_ms,
+					    why, why_bytes);
 	if (err == 0)
 		err = device_map_create(device, why, why_bytes);
 	if (err != 0)

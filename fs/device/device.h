@@ -76,29 +76,37 @@ enum device_granularity { DEVICE_BYTE, DEVICE_CACHE_LINE, DEVICE_PAGE };
 enum device_kind { DEVICE_DEVDAX, DEVICE_FSDAX, DEVICE_EMULATED };
 
 struct device_options {
-	bool read_only;		/* stores fault; no byte is locked for writing */
-	bool private_copy;	/* copy-on-write: stores never reach the media */
-	bool no_lock;		/* look in beside whoever holds it */
+	bool read_only;	   /* stores fault; no byte is locked for writing */
+	bool private_copy; /* copy-on-write: stores never reach the media */
+	bool no_lock;	   /* look in beside whoever holds it */
+	/*
+	 * How long to ask again for one in use: umount(8) returns before the
+	 * daemon it has just unmounted has let go, and whoever comes right
+	 * after shall not have to know. DEVICE_BUSY_MS suits programs.
+	 */
+	unsigned busy_ms;
 };
+
+#define DEVICE_BUSY_MS 2000
 
 struct device_map; /* libpmem2's part, map.h */
 
 /* All but failed is set by device_open() and does not change. */
 struct device {
-	char *path;			/* as given */
-	unsigned char *base;		/* aligned to DEVICE_MAP_ALIGN */
-	uint64_t size_bytes;		/* usable: multiple of 4 KiB */
+	char *path;	     /* as given */
+	unsigned char *base; /* aligned to DEVICE_MAP_ALIGN */
+	uint64_t size_bytes; /* usable: multiple of 4 KiB */
 	enum device_granularity granularity;
 	enum device_kind kind;
 	struct device_options options;
-	dev_t file_dev;			/* st_dev and st_ino of the file or */
-	ino_t file_ino;			/* node: as in /proc/PID/maps, locks */
-	dev_t rdev;			/* of a character device, else 0 */
-	int fd;				/* read-only where the options say so */
-	size_t unit_bytes;		/* smallest piece that can be remapped */
+	dev_t file_dev;	   /* st_dev and st_ino of the file or */
+	ino_t file_ino;	   /* node: as in /proc/PID/maps, locks */
+	dev_t rdev;	   /* of a character device, else 0 */
+	int fd;		   /* read-only where the options say so */
+	size_t unit_bytes; /* smallest piece that can be remapped */
 	struct device_map *map;
 	_Atomic bool failed;
-	_Atomic uint64_t failed_offset;	/* of the first fault */
+	_Atomic uint64_t failed_offset; /* of the first fault */
 	_Atomic unsigned int repairs;	/* units replaced by zeros */
 	int guard_slot;
 };
@@ -145,8 +153,7 @@ static inline uint64_t device_offset(const struct device *device,
 /* Non-temporal; durable at the next drain of this thread [I1]. */
 void device_copy(struct device *device, void *to, const void *from,
 		 size_t length_bytes);
-void device_set(struct device *device, void *to, int byte,
-		size_t length_bytes);
+void device_set(struct device *device, void *to, int byte, size_t length_bytes);
 
 /* Plain stores, for what is read again soon; need device_flush() [I2]. */
 void device_copy_cached(struct device *device, void *to, const void *from,
@@ -156,8 +163,7 @@ void device_copy_cached(struct device *device, void *to, const void *from,
 void device_store64(struct device *device, uint64_t *to, uint64_t value);
 
 /* Write lines back; ordered by the next drain. Also for DMA and leases. */
-void device_flush(struct device *device, const void *from,
-		  size_t length_bytes);
+void device_flush(struct device *device, const void *from, size_t length_bytes);
 
 /* The fence [I1]. */
 void device_drain(struct device *device);

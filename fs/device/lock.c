@@ -2,16 +2,18 @@
 #include "device/lock.h"
 
 #include "device/device.h"
+#include "util/deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
 #define SHARE_TRIES 100
-#define SHARE_PAUSE_NS 10000000
+#define LOCK_PAUSE_NS 10000000
 
 static struct flock byte_lock(short type, uint64_t byte, off_t length)
 {
@@ -37,29 +39,34 @@ static int range_held(int fd, uint64_t byte, off_t length)
 	return lock.l_type != F_UNLCK;
 }
 
-static int refuse(int fd, char *why, size_t why_bytes)
-{
-	device_lock_describe(fd, why, why_bytes);
-	return -EBUSY;
-}
-
-int device_lock_exclusive(int fd, char *why, size_t why_bytes)
+/* 0, -EBUSY, or an error of the locks themselves. */
+static int try_exclusive(int fd)
 {
 	int held;
 
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		if (errno == EWOULDBLOCK)
-			return refuse(fd, why, why_bytes);
-		held = -errno;
-		snprintf(why, why_bytes, "cannot be locked: %m");
-		return held;
-	}
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	held = range_held(fd, 0, 0);
-	if (held == 1)
-		return refuse(fd, why, why_bytes);
-	if (held < 0)
-		snprintf(why, why_bytes, "locks cannot be read: %m");
-	return held;
+	if (held != 0)
+		flock(fd, LOCK_UN);
+	return held == 1 ? -EBUSY : held;
+}
+
+int device_lock_exclusive(int fd, unsigned busy_ms, char *why, size_t why_bytes)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+	struct deadline deadline = deadline_in(busy_ms);
+	int err;
+
+	while ((err = try_exclusive(fd)) == -EBUSY &&
+	       !deadline_passed(deadline))
+		nanosleep(&pause, NULL);
+	if (err == -EBUSY)
+		device_lock_describe(fd, why, why_bytes);
+	else if (err)
+		snprintf(why, why_bytes, "cannot be locked: %s",
+			 strerror(-err));
+	return err;
 }
 
 /*
@@ -68,7 +75,7 @@ int device_lock_exclusive(int fd, char *why, size_t why_bytes)
  */
 static int share_flock(int fd)
 {
-	const struct timespec pause = { .tv_nsec = SHARE_PAUSE_NS };
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
 
 	for (int i = 0; i < SHARE_TRIES; i++) {
 		if (flock(fd, LOCK_SH | LOCK_NB) == 0)

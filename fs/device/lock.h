@@ -21,8 +21,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The whole file for oneself; -EBUSY with the holders named in why. */
-int device_lock_exclusive(int fd, char *why, size_t why_bytes)
+/* The whole file for oneself, asked for until busy_ms have passed; -EBUSY with
+ * the holders named in why. */
+int device_lock_exclusive(int fd, unsigned busy_ms, char *why, size_t why_bytes)
 	__attribute__((warn_unused_result));
 
 /* One line, "in use by PID n (command), ...", for the holders of fd's file. */

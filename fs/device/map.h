@@ -26,8 +26,8 @@ struct device_map {
 	pmem2_flush_fn flush;
 	pmem2_drain_fn drain;
 	size_t bypass_bytes; /* stores that long go round the caches */
-	bool by_msync;	/* flush is: remember the range; drain syncs it */
-	bool volatile_;	/* private copy: there is nothing to make durable */
+	bool by_msync;	     /* flush is: remember the range; drain syncs it */
+	bool volatile_; /* private copy: there is nothing to make durable */
 	struct device_cow *cow; /* private copy of devdax, else NULL */
 };
 

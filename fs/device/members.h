@@ -11,8 +11,8 @@
 #include "device/device.h"
 
 struct members {
-	struct device *device[DEVICES_MAX];	/* NULL: missing */
-	unsigned int count;			/* slots in use, gaps too */
+	struct device *device[DEVICES_MAX]; /* NULL: missing */
+	unsigned int count;		    /* slots in use, gaps too */
 };
 
 /*

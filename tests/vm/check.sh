@@ -23,6 +23,7 @@ fi >"$share/tests"
 cat >"$share/run" <<'X'
 #!/bin/bash
 cd /host/build; export UDAX_KILL_ROUNDS=3 srcdir=/host/source TMPDIR=/tmp UDAX_DEMO_TREE=/usr/share
+mkdir -p /dev/pts; mount -t devpts none /dev/pts 2>/dev/null; ln -sf pts/ptmx /dev/ptmx
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 mount -t fusectl none /sys/fs/fuse/connections 2>/dev/null
 echo "kernel $(uname -r)"

@@ -146,6 +146,7 @@ static void choose_reference(struct fsck *fsck)
 int check_super(struct fsck *fsck, const char *const *paths, unsigned count)
 {
 	const struct device_options options = {
+		.busy_ms = DEVICE_BUSY_MS,
 		.private_copy = !may_write(fsck),
 	};
 	char why[DEVICE_WHY_BYTES];

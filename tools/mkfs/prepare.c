@@ -147,6 +147,7 @@ int prepare_create(struct mkfs *mkfs)
 static int open_one(struct mkfs *mkfs, unsigned index)
 {
 	const struct device_options options = {
+		.busy_ms = DEVICE_BUSY_MS,
 		.read_only = mkfs->options.dry_run,
 	};
 	struct mkfs_device *device = &mkfs->device[index];
