@@ -34,7 +34,7 @@ static int check_replaced(const struct mkfs *mkfs, struct mkfs_device *device,
 			  strerror(-err));
 		return err;
 	}
-	err = device_lock_exclusive(fd, why, sizeof(why));
+	err = device_lock_exclusive(fd, DEVICE_BUSY_MS, why, sizeof(why));
 	close(fd); /* members_open() takes it again, for good */
 	if (err != 0) {
 		log_error("%s: %s", device->path, why);
