@@ -102,9 +102,10 @@ int file_change_end(struct file_change *change, int done)
 
 int file_change_gate(struct file_change *change, unsigned device)
 {
-	if (!change->fs->members.device[device])
-		return -EIO;
-	return change->request ? request_gate(change->request, device) : 0;
+	/* Only who is in its gate may ask whether a member is there. */
+	if (change->request)
+		return request_gate(change->request, device);
+	return change->fs->members.device[device] ? 0 : -EIO;
 }
 
 void file_change_copy(struct file_change *change, uint64_t addr,
