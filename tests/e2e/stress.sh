@@ -299,7 +299,7 @@ killed_under_load() {
 	kill -9 "$daemon" && wait_until 10 gone "$daemon"
 	umount -l "$mnt"
 	daemon=
-	wait $pid
+	wait $pid || [ $? = 135 ]	# by SIGBUS, if it had a file mapped
 }
 ok "killed in the middle of it" killed_under_load
 diag "$(tail -3 "$work/log")"
