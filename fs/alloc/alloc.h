@@ -20,8 +20,8 @@ struct alloc;
 struct device;
 
 struct alloc_want {
-	uint64_t blocks;	/* at most this many, at least one */
-	uint64_t goal;		/* continue here if free; 0 = no wish */
+	uint64_t blocks; /* at most this many, at least one */
+	uint64_t goal;	 /* continue here if free; 0 = no wish */
 	/*
 	 * aligned: take (part of) a wholly free 2 MiB unit, starting at the
 	 * block whose number is phase modulo 512, if there is one. A goal
@@ -29,7 +29,7 @@ struct alloc_want {
 	 */
 	bool aligned;
 	uint16_t phase;
-	bool metadata;		/* may dip into the reserve */
+	bool metadata; /* may dip into the reserve */
 };
 
 /* Everything used; alloc_mark_free() opens what the device offers. -ENOMEM. */

@@ -21,17 +21,17 @@
 
 struct alloc {
 	pthread_mutex_t mutex;
-	uint64_t blocks;		/* immutable */
-	uint64_t units;			/* immutable */
-	uint64_t reserve;		/* immutable */
-	_Atomic uint64_t free;		/* written under the mutex */
+	uint64_t blocks;       /* immutable */
+	uint64_t units;	       /* immutable */
+	uint64_t reserve;      /* immutable */
+	_Atomic uint64_t free; /* written under the mutex */
 	bool stopped;
 	uint64_t whole_from;
-	uint64_t broken_from;		/* where the last small run was found */
-	uint64_t *used;			/* a bit a block, 1 = used */
+	uint64_t broken_from; /* where the last small run was found */
+	uint64_t *used;	      /* a bit a block, 1 = used */
 	uint16_t *unit_free;
-	uint64_t *whole;		/* a bit a unit */
-	uint64_t *broken;		/* a bit a unit */
+	uint64_t *whole;  /* a bit a unit */
+	uint64_t *broken; /* a bit a unit */
 };
 
 /*

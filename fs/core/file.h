@@ -31,7 +31,7 @@
 
 #define FILE_BYTES_MAX (INT64_C(1) << 60)
 #define FILE_READ_IOVS 260	/* a 1 MiB read of single blocks, and a bit */
-#define FILE_APPEND ((off_t)-1)	/* file_write: at EOF as it is by then */
+#define FILE_APPEND ((off_t)-1) /* file_write: at EOF as it is by then */
 
 struct fs;
 struct inode;

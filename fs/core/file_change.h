@@ -33,14 +33,14 @@ struct txn;
 
 struct file_change {
 	struct fs *fs;
-	struct request *request;	/* NULL: at mount, nothing is gated */
+	struct request *request; /* NULL: at mount, nothing is gated */
 	struct inode *inode;
 	struct txn *txn;
 	inode_media *copy;
 	struct tree map;
-	uint64_t stored;		/* devices to drain, a bit each */
-	unsigned steps;			/* asked for room so often */
-	bool broken;			/* an edit failed half way: abort */
+	uint64_t stored; /* devices to drain, a bit each */
+	unsigned steps;	 /* asked for room so often */
+	bool broken;	 /* an edit failed half way: abort */
 };
 
 int file_change_begin(struct file_change *change, struct fs *fs,

@@ -29,7 +29,7 @@ struct extent {
 	uint64_t start;
 	uint64_t blocks;
 	uint64_t addr;
-	unsigned flags;		/* EXTENT_UNWRITTEN */
+	unsigned flags; /* EXTENT_UNWRITTEN */
 };
 
 static inline uint64_t extent_end(const struct extent *extent)
@@ -45,8 +45,7 @@ static inline bool extent_is_hole(const struct extent *extent)
 /* Has bytes to read: neither a hole nor unwritten. */
 static inline bool extent_is_written(const struct extent *extent)
 {
-	return extent->addr != ADDR_NONE &&
-	       !(extent->flags & EXTENT_UNWRITTEN);
+	return extent->addr != ADDR_NONE && !(extent->flags & EXTENT_UNWRITTEN);
 }
 
 /* The part from `block` on, and before `end`. */
@@ -73,9 +72,9 @@ void extent_map_init(struct tree *map, const struct fs *fs, struct txn *txn,
 struct extent_walk {
 	const struct fs *fs;
 	struct tree_cursor cursor;
-	struct extent next;	/* not answered yet; blocks 0: none left */
-	bool pending;		/* the cursor is to be moved on first */
-	uint64_t at;		/* what comes next begins here */
+	struct extent next; /* not answered yet; blocks 0: none left */
+	bool pending;	    /* the cursor is to be moved on first */
+	uint64_t at;	    /* what comes next begins here */
 };
 
 /* From `block` on. One look-up. */

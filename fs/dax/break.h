@@ -33,9 +33,9 @@ struct break_run {
 typedef int break_next_fn(struct break_run *run, void *arg);
 
 struct break_range {
-	uint64_t first;			/* file pages, both included; */
-	uint64_t last;			/* UINT64_MAX: to the end */
-	break_next_fn *next;		/* what stands there */
+	uint64_t first;	     /* file pages, both included; */
+	uint64_t last;	     /* UINT64_MAX: to the end */
+	break_next_fn *next; /* what stands there */
 	void *arg;
 };
 

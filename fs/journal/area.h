@@ -30,9 +30,9 @@ _Static_assert(ROLL_MAX == DEVICES_MAX, "one roll entry a member");
 
 struct area {
 	const struct members *members;
-	struct device *device;		/* the metadata device */
-	unsigned int index;		/* of it */
-	uint64_t start_bytes;		/* the area on it: [start, end) */
+	struct device *device; /* the metadata device */
+	unsigned int index;    /* of it */
+	uint64_t start_bytes;  /* the area on it: [start, end) */
 	uint64_t end_bytes;
 	unsigned char *anchors;
 	unsigned char *ring;

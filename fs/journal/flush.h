@@ -19,10 +19,10 @@
 
 struct flush {
 	const struct area *area;
-	uint64_t touched;	/* a bit a member */
+	uint64_t touched; /* a bit a member */
 	unsigned int count;
 	struct flush_range {
-		uint64_t from, to;	/* addresses, in whole lines */
+		uint64_t from, to; /* addresses, in whole lines */
 	} range[FLUSH_RANGES];
 };
 

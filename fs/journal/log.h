@@ -32,22 +32,22 @@ _Static_assert(PENDING_MAX >= FREED_MAX, "one transaction's frees fit");
 struct pending {
 	uint64_t addr;
 	uint64_t blocks;
-	uint64_t sequence;	/* of the last record that may name it */
+	uint64_t sequence; /* of the last record that may name it */
 };
 
 struct journal {
 	pthread_mutex_t mutex;
 	struct area area;
 	struct alloc *const *allocs;
-	struct area_cursor head;	/* the next record */
-	struct area_cursor tail;	/* the oldest that replay would need */
-	uint64_t live_bytes;		/* from tail to head, pads included */
-	uint64_t anchor_sequence;	/* of the anchor on the media */
+	struct area_cursor head;  /* the next record */
+	struct area_cursor tail;  /* the oldest that replay would need */
+	uint64_t live_bytes;	  /* from tail to head, pads included */
+	uint64_t anchor_sequence; /* of the anchor on the media */
 	bool stopped;
 	struct flush flush;
 	_Atomic uint64_t pending_blocks; /* sum over pending[], to be told */
 	unsigned int pending_count;
-	struct pending pending[PENDING_MAX];	/* [J2] */
+	struct pending pending[PENDING_MAX]; /* [J2] */
 };
 
 /* ------------------------------------------------------------ transactions */
@@ -56,7 +56,7 @@ struct piece {
 	uint64_t addr;
 	uint32_t length_bytes;
 	uint32_t copy_offset;
-	bool fresh;		/* logged whole */
+	bool fresh; /* logged whole */
 	txn_seal_fn *seal;
 };
 
@@ -67,15 +67,15 @@ struct run {
 };
 
 struct txn {
-	struct journal *journal;	/* NULL: none under way */
-	int error;			/* the commit's answer, come what may */
-	size_t worst_bytes;		/* the record, if all of it differs */
+	struct journal *journal; /* NULL: none under way */
+	int error;		 /* the commit's answer, come what may */
+	size_t worst_bytes;	 /* the record, if all of it differs */
 	size_t copies_bytes;
 	unsigned int pieces;
 	unsigned int taken_count;
 	unsigned int freed_count;
 	unsigned int freed_metadata;
-	uint16_t slot[PIECE_SLOTS];	/* 1 + piece, by address; 0 = empty */
+	uint16_t slot[PIECE_SLOTS]; /* 1 + piece, by address; 0 = empty */
 	struct piece piece[PIECES_MAX];
 	struct run taken[TAKEN_MAX];
 	struct run freed[FREED_MAX];
@@ -93,7 +93,8 @@ int txn_build_record(struct txn *txn) __attribute__((warn_unused_result));
  * Make the record durable, bring it home, free what it frees. *unknown: it
  * failed when the record may be on the media.
  */
-int journal_append(struct txn *txn, bool *unknown) __attribute__((warn_unused_result));
+int journal_append(struct txn *txn, bool *unknown)
+	__attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------- checkpoints */
 
@@ -111,7 +112,8 @@ int journal_store_anchors_locked(struct journal *journal, unsigned int first)
 
 /* Room for a record and for so many pending frees. The mutex is held. */
 int journal_make_room_locked(struct journal *journal, size_t record_bytes,
-		     unsigned int frees) __attribute__((warn_unused_result));
+			     unsigned int frees)
+	__attribute__((warn_unused_result));
 
 /* The device is gone: from here on everything is refused. */
 int journal_fail_locked(struct journal *journal);

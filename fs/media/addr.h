@@ -16,7 +16,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "media structures are used in place");
 
-#define ADDR_DEVICES_MAX 64	/* in one filesystem's roll */
+#define ADDR_DEVICES_MAX 64 /* in one filesystem's roll */
 
 #define BLOCK_SHIFT 12
 #define BLOCK_BYTES (1u << BLOCK_SHIFT)
@@ -53,9 +53,9 @@ static inline bool addr_run_valid(uint64_t addr, uint64_t blocks)
 {
 	const uint64_t end = (ADDR_OFFSET_MASK + 1) >> BLOCK_SHIFT;
 
-	return addr % BLOCK_BYTES == 0 && addr_device(addr) < ADDR_DEVICES_MAX &&
-	       addr_block(addr) > 0 && blocks > 0 &&
-	       blocks <= end - addr_block(addr);
+	return addr % BLOCK_BYTES == 0 &&
+	       addr_device(addr) < ADDR_DEVICES_MAX && addr_block(addr) > 0 &&
+	       blocks > 0 && blocks <= end - addr_block(addr);
 }
 
 #endif

@@ -19,7 +19,7 @@
 
 typedef struct __attribute__((packed)) {
 	uint32_t magic;
-	uint32_t crc;		/* CRC-32C of the header, this field as 0 */
+	uint32_t crc; /* CRC-32C of the header, this field as 0 */
 	uint32_t bitmap_crc;
 	uint32_t pad;
 	uint64_t blocks;

@@ -21,34 +21,34 @@
 #define INODE_BYTES 512
 #define INODE_AREA_BYTES 344
 #define INODE_MAGIC 0x4e49
-#define INODE_CHUNK 512			/* inodes a chunk */
-#define INODE_CHUNK_BYTES (INODE_CHUNK * INODE_BYTES)	/* 256 KiB */
+#define INODE_CHUNK 512				      /* inodes a chunk */
+#define INODE_CHUNK_BYTES (INODE_CHUNK * INODE_BYTES) /* 256 KiB */
 
 #define INO_INODE_FILE 0
 #define INO_ROOT 1
 #define INO_FIRST 2
 
 enum inode_format {
-	INODE_NOTHING = 0,	/* device nodes, FIFOs, sockets */
-	INODE_INLINE = 1,	/* area: the bytes themselves */
-	INODE_EXTENTS = 2,	/* area: root node, TREE_EXTENTS */
-	INODE_ENTRIES = 3,	/* area: root node, TREE_ENTRIES */
+	INODE_NOTHING = 0, /* device nodes, FIFOs, sockets */
+	INODE_INLINE = 1,  /* area: the bytes themselves */
+	INODE_EXTENTS = 2, /* area: root node, TREE_EXTENTS */
+	INODE_ENTRIES = 3, /* area: root node, TREE_ENTRIES */
 };
 
 typedef struct __attribute__((packed)) {
-	uint32_t crc;		/* CRC-32C of the 512 bytes, this field as 0 */
+	uint32_t crc; /* CRC-32C of the 512 bytes, this field as 0 */
 	uint16_t magic;
-	uint8_t format;		/* enum inode_format */
+	uint8_t format; /* enum inode_format */
 	uint8_t pad0;
 	uint64_t ino;
-	uint32_t generation;	/* +1 each time the slot is taken */
-	uint32_t mode;		/* as st_mode; 0 = free slot */
+	uint32_t generation; /* +1 each time the slot is taken */
+	uint32_t mode;	     /* as st_mode; 0 = free slot */
 	uint32_t uid;
 	uint32_t gid;
-	uint32_t nlink;		/* 0 and mode != 0: orphan, freed at mount */
-	uint32_t rdev;		/* as st_rdev, new_encode_dev */
-	uint64_t size;		/* bytes; directories: number of entries */
-	uint64_t blocks;	/* 4 KiB blocks: data, tree nodes, xattr nodes */
+	uint32_t nlink;	 /* 0 and mode != 0: orphan, freed at mount */
+	uint32_t rdev;	 /* as st_rdev, new_encode_dev */
+	uint64_t size;	 /* bytes; directories: number of entries */
+	uint64_t blocks; /* 4 KiB blocks: data, tree nodes, xattr nodes */
 	int64_t atime_s;
 	int64_t mtime_s;
 	int64_t ctime_s;
@@ -57,14 +57,14 @@ typedef struct __attribute__((packed)) {
 	uint32_t mtime_ns;
 	uint32_t ctime_ns;
 	uint32_t btime_ns;
-	uint64_t parent_ino;	/* one of its names, for messages: the directory */
-	uint64_t parent_key;	/* ... and the entry's key there; 0, 0 unknown */
-	uint32_t flags;		/* FS_*_FL of FS_IOC_GETFLAGS */
-	uint32_t xflags;	/* FS_XFLAG_* beyond those: FS_XFLAG_DAX */
+	uint64_t parent_ino; /* one of its names, for messages: the directory */
+	uint64_t parent_key; /* ... and the entry's key there; 0, 0 unknown */
+	uint32_t flags;	     /* FS_*_FL of FS_IOC_GETFLAGS */
+	uint32_t xflags;     /* FS_XFLAG_* beyond those: FS_XFLAG_DAX */
 	uint64_t pending_start;
 	uint64_t pending_end;
-	uint64_t xattr_root;	/* address of the root node block, TREE_XATTRS */
-	uint16_t home_device;	/* where its data goes while there is room */
+	uint64_t xattr_root;  /* address of the root node block, TREE_XATTRS */
+	uint16_t home_device; /* where its data goes while there is room */
 	uint16_t pad1;
 	uint32_t pad2;
 	uint64_t pad3;

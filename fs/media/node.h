@@ -33,31 +33,32 @@ enum tree_kind { TREE_EXTENTS = 1, TREE_ENTRIES = 2, TREE_XATTRS = 3 };
 typedef struct __attribute__((packed)) {
 	uint16_t magic;
 	uint8_t level;
-	uint8_t kind;		/* enum tree_kind */
-	uint16_t count;		/* slots in use */
-	uint16_t heap_start;	/* values lie in [heap_start, capacity) */
-	uint16_t heap_used;	/* bytes of them that are alive */
+	uint8_t kind;	     /* enum tree_kind */
+	uint16_t count;	     /* slots in use */
+	uint16_t heap_start; /* values lie in [heap_start, capacity) */
+	uint16_t heap_used;  /* bytes of them that are alive */
 	uint16_t pad[3];
 } node_media;
 
 typedef struct __attribute__((packed)) {
 	uint64_t key;
-	uint16_t offset;	/* of the value, from the node header */
+	uint16_t offset; /* of the value, from the node header */
 	uint16_t length;
 } node_slot_media;
 
 typedef struct __attribute__((packed)) {
-	uint32_t crc;		/* CRC-32C of the block, this field as 0 */
+	uint32_t crc; /* CRC-32C of the block, this field as 0 */
 	uint32_t magic;
-	uint64_t owner;		/* inode number */
-	uint64_t self;		/* the block's own address */
+	uint64_t owner; /* inode number */
+	uint64_t self;	/* the block's own address */
 	uint64_t pad;
 } node_block_media;
 
 #define NODE_BLOCK_MAGIC 0x4b4c4244u
 #define NODE_BLOCK_BYTES (BLOCK_BYTES - sizeof(node_block_media))
 /* What an entry takes in a node. */
-#define NODE_ENTRY_BYTES(length_bytes) (sizeof(node_slot_media) + (length_bytes))
+#define NODE_ENTRY_BYTES(length_bytes)                                         \
+	(sizeof(node_slot_media) + (length_bytes))
 
 _Static_assert(sizeof(node_media) == 16, "node header");
 _Static_assert(sizeof(node_slot_media) == 12, "node slot");
@@ -67,7 +68,7 @@ _Static_assert(sizeof(node_block_media) == 32, "node block prefix");
 
 /* TREE_EXTENTS: key = first file block. Neighbours that continue each other on
  * the device are one extent. */
-#define EXTENT_UNWRITTEN 0x1u	/* reads as zeros */
+#define EXTENT_UNWRITTEN 0x1u /* reads as zeros */
 #define FILE_BLOCKS_MAX (UINT64_C(1) << (63 - BLOCK_SHIFT))
 typedef struct __attribute__((packed)) {
 	uint64_t addr;
@@ -78,7 +79,7 @@ typedef struct __attribute__((packed)) {
 /* TREE_ENTRIES: key = name hash, see media/name.h; readdir's cookie. */
 typedef struct __attribute__((packed)) {
 	uint64_t ino;
-	uint8_t type;		/* DT_* */
+	uint8_t type; /* DT_* */
 	uint8_t name_length;
 	uint8_t name[];
 } dirent_media;
@@ -86,13 +87,13 @@ typedef struct __attribute__((packed)) {
 /* TREE_XATTRS: key = hash of the full name. A value that does not fit in a
  * node stands in blocks of its own: addr != 0, value[] empty. */
 #define XATTR_INLINE_MAX 1024
-#define XATTR_VALUE_MAX 65536	/* XATTR_SIZE_MAX of the kernel */
+#define XATTR_VALUE_MAX 65536 /* XATTR_SIZE_MAX of the kernel */
 typedef struct __attribute__((packed)) {
-	uint64_t addr;		/* contiguous blocks, or ADDR_NONE */
+	uint64_t addr; /* contiguous blocks, or ADDR_NONE */
 	uint32_t value_length;
-	uint32_t value_crc;	/* of an out-of-line value */
+	uint32_t value_crc; /* of an out-of-line value */
 	uint8_t name_length;
-	uint8_t bytes[];	/* name, then the value if inline */
+	uint8_t bytes[]; /* name, then the value if inline */
 } xattr_media;
 
 void node_init(node_media *node, unsigned capacity_bytes, unsigned level,

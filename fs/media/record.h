@@ -28,9 +28,10 @@ enum record_kind { RECORD_CHANGES = 1, RECORD_PAD = 2 };
 
 typedef struct __attribute__((packed)) {
 	uint32_t magic;
-	uint32_t crc;		/* CRC-32C of length_bytes (PAD: of the header),
-				   this field as 0 */
-	uint32_t length_bytes;	/* header included, padding to RECORD_ALIGN too */
+	uint32_t crc; /* CRC-32C of length_bytes (PAD: of the header),
+			 this field as 0 */
+	uint32_t
+		length_bytes; /* header included, padding to RECORD_ALIGN too */
 	uint16_t kind;
 	uint16_t items;
 	uint64_t sequence;
@@ -49,8 +50,8 @@ typedef struct __attribute__((packed)) {
 typedef struct __attribute__((packed)) {
 	uint32_t magic;
 	uint32_t crc;
-	uint64_t sequence;	/* of the first record to replay */
-	uint64_t ring_offset;	/* where it stands, from the start of the ring */
+	uint64_t sequence;    /* of the first record to replay */
+	uint64_t ring_offset; /* where it stands, from the start of the ring */
 	uint64_t generation;
 	uint8_t lineage[16];
 	uint8_t pad[16];
@@ -63,7 +64,8 @@ _Static_assert(sizeof(anchor_media) == 64, "anchor");
 /* Zeroes what pads the items and the record, then sets the checksum. */
 void record_seal(record_media *record);
 /* 0, -ENODATA (not the record expected here: the log ends) or -EUCLEAN
- * (checksum holds but the items do not add up). room_bytes: to the ring's end. */
+ * (checksum holds but the items do not add up). room_bytes: to the ring's end.
+ */
 int record_check(const record_media *record, uint64_t room_bytes,
 		 uint64_t sequence, uint64_t generation,
 		 const uint8_t lineage[16]) __attribute__((warn_unused_result));

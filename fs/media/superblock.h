@@ -29,7 +29,7 @@
 #define SUPERBLOCK_INCOMPAT_KNOWN UINT64_C(0)
 #define SUPERBLOCK_RO_COMPAT_KNOWN UINT64_C(0)
 
-#define SUPERBLOCK_CLEAN 0x1u	/* unmounted cleanly: the free maps hold */
+#define SUPERBLOCK_CLEAN 0x1u /* unmounted cleanly: the free maps hold */
 
 enum roll_state { ROLL_PRESENT = 1, ROLL_REMOVED = 2 };
 
@@ -37,42 +37,42 @@ enum roll_state { ROLL_PRESENT = 1, ROLL_REMOVED = 2 };
 typedef struct __attribute__((packed)) {
 	uint8_t uuid[16];
 	uint64_t size_blocks;
-	uint64_t generation;	/* of the last superblock it wrote with us */
-	uint32_t state;		/* enum roll_state */
+	uint64_t generation; /* of the last superblock it wrote with us */
+	uint32_t state;	     /* enum roll_state */
 	uint32_t pad;
 } roll_entry_media;
 
 typedef struct __attribute__((packed)) {
 	uint8_t magic[8];
-	uint32_t crc;			/* CRC-32C of the block, this field as 0 */
+	uint32_t crc; /* CRC-32C of the block, this field as 0 */
 	uint32_t version;
 	uint64_t compat;
 	uint64_t incompat;
 	uint64_t ro_compat;
 	uint8_t fs_uuid[16];
 	uint8_t device_uuid[16];
-	uint8_t label[SUPERBLOCK_LABEL_BYTES];	/* at least one NUL at the end */
+	uint8_t label[SUPERBLOCK_LABEL_BYTES]; /* at least one NUL at the end */
 	uint16_t device_index;
 	uint16_t device_count;
-	uint16_t metadata_device;	/* index of the primary */
-	uint16_t metadata_mirror;	/* SUPERBLOCK_MIRROR_NONE */
+	uint16_t metadata_device; /* index of the primary */
+	uint16_t metadata_mirror; /* SUPERBLOCK_MIRROR_NONE */
 	uint32_t block_bytes;
-	uint32_t flags;			/* SUPERBLOCK_CLEAN */
-	uint64_t sequence;		/* of this superblock on this device */
-	uint64_t generation;		/* +1 at every writable mount */
-	uint8_t lineage[16];		/* random; new when a member is left out */
-	uint64_t size_blocks;		/* of this device, both superblocks included */
+	uint32_t flags;	      /* SUPERBLOCK_CLEAN */
+	uint64_t sequence;    /* of this superblock on this device */
+	uint64_t generation;  /* +1 at every writable mount */
+	uint8_t lineage[16];  /* random; new when a member is left out */
+	uint64_t size_blocks; /* of this device, both superblocks included */
 	uint64_t created_ns;
-	uint64_t hash_seed;		/* of directory and xattr keys */
+	uint64_t hash_seed; /* of directory and xattr keys */
 	/* areas of this device, in blocks; 0 length where it has none */
 	uint64_t journal_start;
 	uint64_t journal_blocks;
 	uint64_t freemap_start;
 	uint64_t freemap_blocks;
-	uint64_t inode_root;		/* address of the inode file's inode */
+	uint64_t inode_root; /* address of the inode file's inode */
 	/* true while CLEAN */
 	uint64_t inodes_used;
-	uint64_t journal_sequence;	/* next record's */
+	uint64_t journal_sequence; /* next record's */
 	uint8_t reserved[224];
 	roll_entry_media roll[ROLL_MAX];
 	uint8_t tail[1048];
@@ -98,7 +98,8 @@ int superblock_pick(const void *base, uint64_t device_size_bytes,
 		    const superblock_media **out, bool *damaged)
 	__attribute__((warn_unused_result));
 
-/* Offset of the second copy, by the first's size or, without it, the device's. */
+/* Offset of the second copy, by the first's size or, without it, the device's.
+ */
 uint64_t superblock_second_offset(uint64_t size_blocks);
 
 #endif

@@ -42,8 +42,8 @@ struct txn;
 struct tree_env {
 	const struct members *members;
 	unsigned metadata_device;
-	uint64_t device_blocks;		/* of the metadata device */
-	_Atomic uint64_t *seen;		/* a bit a block: checked since mount */
+	uint64_t device_blocks; /* of the metadata device */
+	_Atomic uint64_t *seen; /* a bit a block: checked since mount */
 };
 
 int tree_env_init(struct tree_env *env, const struct members *members,
@@ -53,22 +53,23 @@ void tree_env_fini(struct tree_env *env);
 /* A handle, made for one operation, on the stack. */
 struct tree {
 	const struct tree_env *env;
-	struct txn *txn;	/* NULL: read only */
-	uint64_t owner;		/* inode number */
+	struct txn *txn; /* NULL: read only */
+	uint64_t owner;	 /* inode number */
 	enum tree_kind kind;
-	node_media *root;	/* the copy of txn_edit, or home when reading */
+	node_media *root; /* the copy of txn_edit, or home when reading */
 	unsigned root_capacity_bytes;
-	int64_t blocks_delta;	/* node blocks taken less freed: the caller
-				   adds it to inode.blocks */
+	int64_t blocks_delta; /* node blocks taken less freed: the caller
+				 adds it to inode.blocks */
 };
 
 struct tree_step {
-	uint64_t addr;	/* ADDR_NONE: the root */
+	uint64_t addr; /* ADDR_NONE: the root */
 	const node_media *node;
 	unsigned slot;
 };
 
-/* Where a scan stands, at[0] being the root; invalid after any change to the tree. */
+/* Where a scan stands, at[0] being the root; invalid after any change to the
+ * tree. */
 struct tree_cursor {
 	const struct tree *tree;
 	unsigned depth;
@@ -87,9 +88,8 @@ int tree_seek_floor(const struct tree *tree, uint64_t key,
 	__attribute__((warn_unused_result));
 int tree_next(struct tree_cursor *cursor) __attribute__((warn_unused_result));
 
-#define TREE_VALUE_MAX                                        \
-	((NODE_BLOCK_BYTES - sizeof(node_media)) / 2 - \
-	 sizeof(node_slot_media))
+#define TREE_VALUE_MAX                                                         \
+	((NODE_BLOCK_BYTES - sizeof(node_media)) / 2 - sizeof(node_slot_media))
 
 /* The value may be a cursor's. */
 int tree_insert(struct tree *tree, uint64_t key, const void *value,

@@ -12,16 +12,26 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MODEL_BYTES (8u << 20)	/* no byte of the file from here on */
+#define MODEL_BYTES (8u << 20) /* no byte of the file from here on */
 #define CALL_BYTES_MAX (1u << 20)
 
 struct model {
-	unsigned char *bytes;	/* MODEL_BYTES of them, zeros from size on */
+	unsigned char *bytes; /* MODEL_BYTES of them, zeros from size on */
 	uint64_t size;
 };
 
-enum call_kind { WRITE, APPEND, READ, FILL, TRUNCATE, PUNCH, ZERO, ALLOCATE,
-		 SEEK, KINDS };
+enum call_kind {
+	WRITE,
+	APPEND,
+	READ,
+	FILL,
+	TRUNCATE,
+	PUNCH,
+	ZERO,
+	ALLOCATE,
+	SEEK,
+	KINDS
+};
 
 struct call {
 	enum call_kind kind;

@@ -17,10 +17,10 @@
 #include <stdint.h>
 
 /* ck_assert() tells the parent that it passed: too slow for a loop. */
-#define must(condition)                                                \
-	do {                                                           \
-		if (!(condition))                                      \
-			ck_abort_msg("%s", #condition);                \
+#define must(condition)                                                        \
+	do {                                                                   \
+		if (!(condition))                                              \
+			ck_abort_msg("%s", #condition);                        \
 	} while (0)
 
 struct txn;
@@ -29,10 +29,10 @@ struct fake {
 	struct members members;
 	struct device device;
 	uint64_t blocks;
-	unsigned char *used;		/* a byte a block */
-	uint64_t used_blocks;		/* block 0 aside */
-	uint64_t spare_blocks;		/* allocations until -ENOSPC */
-	struct txn *txn;		/* one at a time */
+	unsigned char *used;   /* a byte a block */
+	uint64_t used_blocks;  /* block 0 aside */
+	uint64_t spare_blocks; /* allocations until -ENOSPC */
+	struct txn *txn;       /* one at a time */
 };
 
 void fake_init(struct fake *fake, uint64_t blocks);

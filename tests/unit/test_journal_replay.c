@@ -84,10 +84,9 @@ START_TEST(records_of_another_lineage_or_generation_do_not_count)
 	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report), 0);
 	ck_assert_uint_eq(report.records, 0);
 
-	ck_assert_int_eq(
-		journal_set_lineage(fix.journal, fix.sb.generation, lineage,
-				    NULL, NULL),
-		0);
+	ck_assert_int_eq(journal_set_lineage(fix.journal, fix.sb.generation,
+					     lineage, NULL, NULL),
+			 0);
 	ck_assert_int_eq(journal_fixture_fill(&fix, 1, 2), 0);
 	ck_assert_int_eq(journal_replay(&fix.members, &fix.sb, &report), 0);
 	ck_assert_uint_eq(report.records, 0);

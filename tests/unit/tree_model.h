@@ -14,11 +14,11 @@
 #define MODEL_BLOCKS 4096
 #define MODEL_KEYS_MAX 6000
 #define MODEL_OWNER 77
-#define MODEL_ROOT_BLOCK 1	/* not one of the tree's */
+#define MODEL_ROOT_BLOCK 1 /* not one of the tree's */
 
 struct model_key {
 	uint64_t key;
-	unsigned version;	/* which of the key's many values */
+	unsigned version; /* which of the key's many values */
 };
 
 extern struct model {
@@ -26,7 +26,7 @@ extern struct model {
 	struct tree_env env;
 	enum tree_kind kind;
 	unsigned root_bytes;
-	int64_t node_blocks;	/* as blocks_delta has it */
+	int64_t node_blocks; /* as blocks_delta has it */
 	unsigned count;
 	struct model_key at[MODEL_KEYS_MAX];
 } model;
