@@ -124,10 +124,13 @@ class FusePeer(Peer):
         return map(int, os.listdir(f"/proc/{self.process.pid}/task"))
 
     def unmount(self, *flags):
+        """What umount complains of, or an empty string."""
         argv = (["umount", *flags] if os.geteuid() == 0 else
                 ["fusermount3", "-u", *(["-z"] if flags else [])])
-        subprocess.run([*argv, self.root], stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL, timeout=30, check=False)
+        done = subprocess.run([*argv, self.root], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True, timeout=30,
+                              check=False)
+        return done.stderr.strip() if done.returncode else ""
 
     def ended(self, seconds):
         try:
@@ -140,9 +143,9 @@ class FusePeer(Peer):
         """Politely, then lazily, then by abort: never a mount left behind."""
         if self.process is None:
             return
-        self.unmount()
-        if not self.ended(STOP_SECONDS):
-            say(f"{self.name}: still there after umount, aborting it")
+        complaint = self.unmount()
+        if complaint or not self.ended(STOP_SECONDS):
+            say(f"{self.name}: aborted: {complaint or 'lives on unmounted'}")
             self.unmount("-l")
             self.abort()
             self.process.terminate()
