@@ -78,11 +78,11 @@ def measure(context, peers, groups, scale):
         able = [peer for peer in peers
                 if peer.has_files or not group.needs_files]
         for peer in able:
-            group.run(context, peer, scale.warm_up())
+            group.turn(context, peer, scale.warm_up())
         rounds = group.rounds(scale)
         for number in range(rounds):
             for peer in able:
-                samples = group.run(context, peer, scale)
+                samples = group.turn(context, peer, scale)
                 for row, sample in zip(group.rows, samples):
                     results[row].setdefault(peer.name, []).append(sample)
                     say(f"{row} {number + 1}/{rounds} {peer.name}: "

@@ -31,12 +31,12 @@ def cell(samples, peer, figure, row):
 
 def table(results, peers, title, figure):
     others = [peer for peer in peers if peer != SUBJECT]
-    head = [f"{'':18}"] + [f"{peer:>9}" for peer in peers]
+    head = [f"{'':20}"] + [f"{peer:>9}" for peer in peers]
     if SUBJECT in peers:
         head += ["  |"] + [f"{'/' + peer:>8}" for peer in others]
     lines = [title, "".join(head)]
     for row, samples in results.items():
-        line = [f"{row:18}"]
+        line = [f"{row:20}"]
         line += [f"{cell(samples, peer, figure, row):>9}" for peer in peers]
         if SUBJECT in peers:
             line.append("  |")

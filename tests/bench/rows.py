@@ -38,7 +38,7 @@ class Scale:
         return Scale(1, 300, 1, self.files // 10, 1, 1, self.loads // 10)
 
 
-FULL = Scale(io_rounds=11, io_ms=700, file_rounds=5, files=20000,
+FULL = Scale(io_rounds=9, io_ms=600, file_rounds=5, files=20000,
              untar_rounds=5, mmap_rounds=7, loads=20000000)
 QUICK = Scale(io_rounds=3, io_ms=300, file_rounds=3, files=4000,
               untar_rounds=1, mmap_rounds=3, loads=10000000)
@@ -115,9 +115,10 @@ class Confined:
 
 
 class Group:
-    """Rows that are measured together. run() gives a sample for each."""
+    """Rows that are measured together. turn() gives a sample for each."""
 
     needs_files = False
+    one_cpu = True
 
     def __init__(self, *rows):
         self.rows = rows
@@ -128,9 +129,13 @@ class Group:
     def run(self, context, peer, scale):
         raise NotImplementedError
 
+    def turn(self, context, peer, scale):
+        with Confined(peer) if self.one_cpu else contextlib.nullcontext():
+            return self.run(context, peer, scale)
+
 
 class Io(Group):
-    def __init__(self, row, mode, block_bytes, jobs, one_cpu=False):
+    def __init__(self, row, mode, block_bytes, jobs, one_cpu=True):
         super().__init__(row)
         self.mode = mode
         self.block_bytes = block_bytes
@@ -142,9 +147,8 @@ class Io(Group):
 
     def run(self, context, peer, scale):
         size = FILE_BYTES if self.jobs == 1 else SHARE_BYTES
-        with Confined(peer) if self.one_cpu else contextlib.nullcontext():
-            return [run_load(context, peer, self.mode, peer.root, self.jobs,
-                             size, self.block_bytes, scale.io_ms)]
+        return [run_load(context, peer, self.mode, peer.root, self.jobs, size,
+                         self.block_bytes, scale.io_ms)]
 
 
 class Mmap(Group):
@@ -197,13 +201,15 @@ class Untar(Group):
 
 GROUPS = [
     Io("randread-4k-1", "randread", 4096, 1),
-    Io("randread-4k-1cpu", "randread", 4096, 1, one_cpu=True),
-    Io("randread-4k-4", "randread", 4096, 4),
+    Io("randread-4k-1-free", "randread", 4096, 1, one_cpu=False),
+    Io("randread-4k-4-free", "randread", 4096, 4, one_cpu=False),
     Io("randwrite-4k-1", "randwrite", 4096, 1),
-    Io("randwrite-4k-1cpu", "randwrite", 4096, 1, one_cpu=True),
-    Io("randwrite-4k-4", "randwrite", 4096, 4),
+    Io("randwrite-4k-1-free", "randwrite", 4096, 1, one_cpu=False),
+    Io("randwrite-4k-4-free", "randwrite", 4096, 4, one_cpu=False),
     Io("read-1m", "read", 1 << 20, 1),
+    Io("read-1m-4-free", "read", 1 << 20, 4, one_cpu=False),
     Io("write-1m", "write", 1 << 20, 1),
+    Io("write-1m-4-free", "write", 1 << 20, 4, one_cpu=False),
     Mmap("mmap-load"),
     Files("create", "stat", "unlink"),
     Untar("untar"),
