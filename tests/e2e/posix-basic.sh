@@ -61,7 +61,9 @@ def holes():
     st = os.fstat(fd)
     assert st.st_size == (1 << 30) + 1 and st.st_blocks < 1000, st
     assert os.pread(fd, 10, 1 << 20) == bytes(10)
-    assert os.lseek(fd, 0, os.SEEK_DATA) == 1 << 30
+    # a fill for the page cache gives a writer's holes blocks, on old kernels
+    # (dax=never) also one for a read
+    assert os.lseek(fd, 0, os.SEEK_DATA) in (1 << 20, 1 << 30)
     assert os.lseek(fd, 0, os.SEEK_HOLE) == 0
     refused(errno.ENXIO, os.lseek, fd, 1 << 31, os.SEEK_DATA)
     os.posix_fallocate(fd, 0, 1 << 20)

@@ -35,7 +35,7 @@ while read -r t; do
 	case $rc in
 	0) passed=$((passed + 1)); echo "PASS: $t";;
 	77) skipped=$((skipped + 1)); echo "SKIP: $t $(grep -o 'SKIP.*' /tmp/out | head -1)";;
-	*) failed=$((failed + 1)); echo "FAIL: $t (status $rc)"; grep -A3 '^not ok' /tmp/out; tail -5 /tmp/out;;
+	*) failed=$((failed + 1)); echo "FAIL: $t (status $rc)"; grep -A9 '^not ok' /tmp/out; tail -3 /tmp/out;;
 	esac
 done </host/tests
 echo "$passed passed, $failed failed, $skipped skipped"
