@@ -34,6 +34,7 @@ die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
 ask() { local answer; printf '%s\n' "$1" >&"${MAPPER[1]}"; read -r -t 20 answer <&"${MAPPER[0]}" || answer="no answer in 20 s"; echo "$answer"; }
 show() { local answer; answer=$(ask "$2"); printf '   %-44s %s\n' "$1" "$answer"; [ "$answer" = "$3" ] || die "expected $3"; }
 
+command -v mapper >/dev/null || die "tests/lib/mapper is not built: make tests/lib/mapper"
 if [ "$(id -u)" != 0 ] && ! command -v fusermount3 >/dev/null; then
 	die "mounting needs root or fusermount3"
 fi
