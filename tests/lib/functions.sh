@@ -11,6 +11,7 @@
 #   status "sentence" N command...  exit status N; $out and $err are what it said
 #   udax_mkfs NAME...             devices $work/NAME, 64M each (UDAX_SIZE)
 #   udax_mount [-o OPT] NAME...   mounted on $mnt, daemon's pid in $daemon
+#                                 (UDAX_OPTIONS: for every mount of a test)
 #   udax_populate                 files of every sort in $mnt (needs setfattr)
 #   udax_umount                   and wait for the daemon to end
 #
@@ -133,6 +134,7 @@ daemon_of() {
 udax_mount() {
 	local name
 	local -a options=() paths=()
+	[ -z "${UDAX_OPTIONS:-}" ] || options+=(-o "$UDAX_OPTIONS")
 	while [ "${1:-}" = -o ]; do options+=(-o "$2"); shift 2; done
 	for name; do paths+=("$work/$name"); done
 	timeout 30 udaxfs "${paths[@]}" "$mnt" "${options[@]}" || return
