@@ -8,6 +8,7 @@
 #ifndef UDAX_FUSE_WORKER_H
 #define UDAX_FUSE_WORKER_H
 
+#include "fuse/crew.h"
 #include "fuse/session.h"
 
 #include <pthread.h>
@@ -16,6 +17,7 @@
 
 struct worker {
 	struct session *session;
+	struct crew_member *member;
 	pthread_t thread;
 	int fd; /* the session's, or a clone of it */
 	bool cloned;
@@ -37,6 +39,7 @@ struct session {
 	unsigned int granted;
 	atomic_uint running;
 	_Atomic bool stopping;
+	struct crew crew;
 	unsigned int worker_count;
 	struct worker workers[SESSION_THREADS_MAX];
 };
