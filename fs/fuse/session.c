@@ -15,8 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-_Static_assert(SESSION_THREADS_MAX <= CREW_MAX, "a crew holds them all");
-
 #define INIT_TIMEOUT_MS 10000
 #define WAKE_SIGNAL SIGUSR2
 #define WAKE_INTERVAL_NS 10000000
@@ -65,15 +63,10 @@ int session_create(struct session **out, struct fuse_args *args,
 	session->worker_count = config->threads ? config->threads
 						: default_threads();
 	assert(session->worker_count <= SESSION_THREADS_MAX);
-	err = crew_init(&session->crew, session->worker_count,
-			(unsigned int)get_nprocs());
-	if (err)
-		goto out_free;
-	err = -ENOMEM;
 	session->finished = eventfd(0, EFD_CLOEXEC);
 	if (session->finished < 0) {
 		err = -errno;
-		goto out_crew;
+		goto out_free;
 	}
 	fuse_set_log_func(libfuse_says);
 	session->fuse = fuse_session_new(args, config->ops,
@@ -86,8 +79,6 @@ int session_create(struct session **out, struct fuse_args *args,
 	return 0;
 out_close:
 	close(session->finished);
-out_crew:
-	crew_fini(&session->crew);
 out_free:
 	free(session);
 	return err;
@@ -172,7 +163,6 @@ int session_start(struct session *session)
 				  i > 0 && session->config.clone_fd);
 		if (err)
 			break;
-		worker->member = &session->crew.members[i];
 		err = -pthread_create(&worker->thread, NULL, worker_main,
 				      worker);
 		if (err) {
@@ -206,7 +196,6 @@ void session_stop(struct session *session)
 
 	assert(!session_is_serving());
 	atomic_store(&session->stopping, true);
-	crew_end(&session->crew);
 	while (session->worker_count > 0 && atomic_load(&session->running)) {
 		for (unsigned int i = 0; i < session->worker_count; i++)
 			pthread_kill(session->workers[i].thread, WAKE_SIGNAL);
@@ -247,7 +236,6 @@ void session_destroy(struct session *session)
 		session_unmount(session);
 	fuse_session_destroy(session->fuse);
 	close(session->finished);
-	crew_fini(&session->crew);
 	free(session);
 }
 

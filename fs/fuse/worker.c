@@ -138,31 +138,9 @@ static void leave(struct session *session)
 {
 	uint64_t one = 1;
 
-	crew_end(&session->crew);
 	if (atomic_fetch_sub(&session->running, 1) == 1 &&
 	    write(session->finished, &one, sizeof(one)) < 0)
 		log_error("end of session: eventfd: %s", strerror(errno));
-}
-
-static void take_part(struct worker *worker)
-{
-	struct session *session = worker->session;
-	struct crew *crew = &session->crew;
-
-	while (!atomic_load(&session->stopping)) {
-		ssize_t length;
-
-		crew_reading(worker->member);
-		length = worker_receive(worker);
-		if (length < 0)
-			break;
-		if (length == 0)
-			continue;
-		crew_received(crew, worker->member, worker->fd);
-		worker_serve(worker, (size_t)length);
-		if (!crew_served(crew, worker->member))
-			break;
-	}
 }
 
 void *worker_main(void *arg)
@@ -180,8 +158,14 @@ void *worker_main(void *arg)
 		leave(session);
 		return NULL;
 	}
-	if (crew_join(&session->crew))
-		take_part(worker);
+	while (!atomic_load(&session->stopping)) {
+		ssize_t length = worker_receive(worker);
+
+		if (length < 0)
+			break;
+		if (length > 0)
+			worker_serve(worker, (size_t)length);
+	}
 	if (config->thread_fini)
 		config->thread_fini(config->owner, worker->state);
 	leave(session);

@@ -8,7 +8,6 @@
 #ifndef UDAX_FUSE_WORKER_H
 #define UDAX_FUSE_WORKER_H
 
-#include "fuse/crew.h"
 #include "fuse/session.h"
 
 #include <pthread.h>
@@ -17,7 +16,6 @@
 
 struct worker {
 	struct session *session;
-	struct crew_member *member;
 	pthread_t thread;
 	int fd; /* the session's, or a clone of it */
 	bool cloned;
@@ -39,7 +37,6 @@ struct session {
 	unsigned int granted;
 	atomic_uint running;
 	_Atomic bool stopping;
-	struct crew crew;
 	unsigned int worker_count;
 	struct worker workers[SESSION_THREADS_MAX];
 };
