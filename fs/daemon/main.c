@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int start(const struct daemon_options *options)
 {
@@ -17,6 +18,9 @@ static int start(const struct daemon_options *options)
 	char why[256];
 	int err;
 
+	/* A daemon keeps nothing of its starter's: no pipe's end, no lock. */
+	if (!options->foreground)
+		close_range(STDERR_FILENO + 1, ~0U, 0);
 	err = mountpoint_init(&mountpoint, options->mountpoint,
 			      options->nonempty, why, sizeof(why));
 	if (err) {

@@ -4,7 +4,7 @@
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
 requires findmnt
-plan 42
+plan 43
 
 other=$work/other
 mkdir "$other"
@@ -37,6 +37,7 @@ touch "$other/occupied"
 refused "mountpoint not empty" 32 "not empty" udaxfs "$work/pmem0" "$work/pmem1" "$other"
 rm "$other/occupied"
 
+exec 7>"$work/starters"
 ok "mounts, from another directory" eval 'cd "$work" && udax_mount pmem0 pmem1; cd "$build"'
 is "its type" "$(findmnt -no FSTYPE "$mnt")" fuse.udaxfs
 is "its source" "$(findmnt -no SOURCE "$mnt")" "$work/pmem0"
@@ -45,6 +46,7 @@ is "the command line stays" "$(tr '\0' ' ' <"/proc/$daemon/cmdline")" "udaxfs $w
 is "the daemon has left its session" "$(awk '{ print $6 }' "/proc/$daemon/stat")" "$daemon"
 is "and its directory" "$(readlink "/proc/$daemon/cwd")" /
 is "and its streams" "$(readlink "/proc/$daemon/fd/2")" /dev/null
+not_ok "and holds no file of its starter's" grep -q "$work/starters" <(ls -l "/proc/$daemon/fd")
 ok "it survives its terminal's end" eval 'kill -HUP $daemon; sleep 0.1; alive $daemon && ls "$mnt"'
 status "devices in use: status 32" 32 udaxfs "$work/pmem0" "$work/pmem1" "$other"
 ok "it says by whom" grep -q "in use.*$daemon" "$work/.err"
