@@ -4,7 +4,7 @@
 # what frees works, and every block comes back.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
-plan 20
+plan 22
 
 cat >"$work/full.py" <<'PY'
 import ctypes, errno, mmap, os, signal, sys, time
@@ -171,6 +171,29 @@ def store_to_hole():
     # what was stored before the fault is there, all else is zeros
     assert data == b"".join((b"\xff" if i < stored else b"\0") + bytes(4095) for i in range((64 << 20) // 4096))
 
+def last_blocks():
+    """Longer names take what is kept in reserve; then everything still goes."""
+    os.mkdir("names")
+    for i in range(6000):
+        os.mknod(f"names/{i}")
+    fill_file("big", 1 << 20)
+    renamed = 0
+    try:
+        for i in range(6000):
+            os.rename(f"names/{i}", f"names/{i:0250d}")
+            renamed += 1
+    except OSError as e:
+        assert e.errno == errno.ENOSPC, e
+    assert 0 < renamed < 6000, renamed
+    assert {int(name) for name in os.listdir("names")} == set(range(6000))
+    fd = os.open("big", os.O_RDWR)
+    for i in range(2, 2000, 2):         # needs nodes for the extents
+        fallocate(fd, 3, i * 4096, 4096)
+    for i in range(6000):
+        os.chmod(f"names/{i:0250d}" if i < renamed else f"names/{i}", 0o600)
+    os.ftruncate(fd, 100000)
+    os.close(fd)
+
 def delete():
     import shutil
     for name in os.listdir("."):
@@ -206,5 +229,7 @@ ok "deleted: all is free again" all_back
 ok "empty files until ENOSPC" full inodes
 ok "deleted: all is free again" all_back
 ok "a big file has room" full big
+ok "deleted: all is free again" all_back
+ok "to the last block" full last_blocks
 ok "deleted: all is free again" all_back
 ok "umount and check" eval 'udax_umount && device_clean pmem0'
