@@ -15,10 +15,11 @@ declare -A may=(
 	[tree]="util trace media device journal"
 	[core]="util trace media device alloc journal tree dax"
 	[fuse]="util trace core dax media"
-	[direct]="util trace core dax media"
+	[wire]=""
+	[direct]="util trace core dax media wire"
 	[control]="util trace core dax media"
 	[daemon]="util trace core dax media device fuse direct control"
-	[client]="util"
+	[client]="util wire"
 )
 
 folders=()

@@ -99,7 +99,7 @@ static void start(struct fs_device *device, struct json_object *arguments,
 		return;
 	}
 	err = removal_start(device->removal, mode,
-			    argument_flag(arguments, "step"));
+			    argument_flag(arguments, "step"), NULL);
 	if (err == -EBUSY)
 		answer_fail(answer, 4,
 			    "%s: is being removed already; wait-device joins",

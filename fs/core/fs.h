@@ -38,12 +38,29 @@ struct request;
 
 enum dax_mode { DAX_ALWAYS, DAX_INODE, DAX_NEVER };
 
+/* Who may have direct mappings; OWNER: the daemon's user, and root. */
+enum direct_policy { DIRECT_OWNER, DIRECT_GROUP, DIRECT_ANY, DIRECT_OFF };
+
 struct fs_options {
 	bool read_only;
 	bool no_atime; /* reads move no atime */
 	bool degraded; /* mount although members are missing */
 	enum dax_mode dax;
 	enum pgmap_policy pgmap;
+	enum direct_policy direct;
+	gid_t direct_group;
+};
+
+/*
+ * What only the mount's front can do. Set by the daemon before anything is
+ * served. Called with no lock held and in no request, by threads that serve no
+ * FUSE request; may wait for the kernel, which may wait for our handlers.
+ */
+struct fs_hooks {
+	/* Write back and drop the kernel's pages of [offset, offset + length)
+	 * (length 0: to the end), and its attributes; offset -1: these alone. */
+	int (*invalidate)(void *arg, uint64_t ino, off_t offset, off_t length);
+	void *arg;
 };
 
 /* One member, by roll index. */
@@ -80,6 +97,9 @@ struct fs {
 	/* An orphan could not be freed when its last user left. */
 	_Atomic bool orphans_left;
 	_Atomic bool shut_down; /* the metadata is gone: EIO everywhere */
+	struct fs_hooks hooks;	/* NULL functions: there is no mount */
+	/* Where clients of direct mappings connect; empty: nowhere. */
+	char direct_socket[108];
 };
 
 /* why: one clear line's reason on failure. */

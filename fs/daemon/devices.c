@@ -17,7 +17,8 @@ static void blocked(void *arg, unsigned int device)
 {
 }
 
-static int revoke(void *arg, unsigned int device, enum removal_mode mode)
+static int revoke(void *arg, unsigned int device, enum removal_mode mode,
+		  const struct removal_limits *limits)
 {
 	struct devices *devices = arg;
 

@@ -145,15 +145,15 @@ static int direct(struct daemon_options *options, const char *whole,
 	static const char group[] = "group:";
 
 	if (strcmp(value, "owner") == 0)
-		options->direct = DIRECT_OWNER;
+		options->fs.direct = DIRECT_OWNER;
 	else if (strcmp(value, "any") == 0)
-		options->direct = DIRECT_ANY;
+		options->fs.direct = DIRECT_ANY;
 	else if (strcmp(value, "off") == 0)
-		options->direct = DIRECT_OFF;
+		options->fs.direct = DIRECT_OFF;
 	else if (strncmp(value, group, sizeof(group) - 1) == 0 &&
-		 group_of(value + sizeof(group) - 1, &options->direct_group) ==
+		 group_of(value + sizeof(group) - 1, &options->fs.direct_group) ==
 			 0)
-		options->direct = DIRECT_GROUP;
+		options->fs.direct = DIRECT_GROUP;
 	else
 		return bad_value(whole);
 	return 0;

@@ -17,15 +17,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum direct_policy { DIRECT_OWNER, DIRECT_GROUP, DIRECT_ANY, DIRECT_OFF };
-
 struct daemon_options {
 	char *devices[ROLL_MAX]; /* absolute, links not followed */
 	unsigned int device_count;
 	char *mountpoint; /* as given */
 	struct fs_options fs;
-	enum direct_policy direct;
-	gid_t direct_group;
 	unsigned int threads; /* 0: the session's choice */
 	bool foreground;
 	bool debug;    /* every request to stderr */

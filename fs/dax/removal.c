@@ -75,7 +75,8 @@ static int start_locked(struct removal *removal)
 	return 0;
 }
 
-int removal_start(struct removal *removal, enum removal_mode mode, bool step)
+int removal_start(struct removal *removal, enum removal_mode mode, bool step,
+		  const struct removal_limits *limits)
 {
 	enum removal_state state;
 	int err;
@@ -88,6 +89,7 @@ int removal_start(struct removal *removal, enum removal_mode mode, bool step)
 		err = -EBUSY;
 	else {
 		removal->mode = mode;
+		removal->limits = limits ? *limits : REMOVAL_LIMITS_DEFAULT;
 		removal->step = step;
 		removal->failing = false;
 		err = start_locked(removal);
@@ -105,6 +107,8 @@ void removal_device_failed(struct removal *removal)
 	if (state != DEVICE_DEAD && state != DEVICE_FAILED) {
 		removal->failing = true;
 		removal->mode = REMOVAL_REVOKE;
+		if (!removal->running)
+			removal->limits = REMOVAL_LIMITS_DEFAULT;
 		if (removal->running)
 			pthread_cond_broadcast(&removal->moved);
 		else if (start_locked(removal))

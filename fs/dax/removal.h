@@ -47,6 +47,17 @@ enum removal_state {
 
 enum removal_mode { REMOVAL_DRAIN, REMOVAL_REVOKE, REMOVAL_KILL };
 
+/* How long each step of taking a lease back may last. */
+struct removal_limits {
+	unsigned recall_ms; /* the client does it itself */
+	unsigned zap_ms;    /* it is done to the client */
+	unsigned kill_ms;   /* the client is ended */
+};
+
+#define REMOVAL_LIMITS_DEFAULT                                                 \
+	((struct removal_limits){                                              \
+		.recall_ms = 3000, .zap_ms = 3000, .kill_ms = 3000 })
+
 struct removal_report {
 	enum removal_state state;
 	uint64_t entries_deleted;
@@ -72,7 +83,8 @@ struct removal_ops {
 	 * (DRAIN: kernel mappings that programs have). Checks
 	 * removal_cancelled() between inodes.
 	 */
-	int (*revoke)(void *arg, unsigned device, enum removal_mode mode);
+	int (*revoke)(void *arg, unsigned device, enum removal_mode mode,
+		      const struct removal_limits *limits);
 	/* Last stores: checkpoint, roll, clean mark. */
 	int (*retire)(void *arg, unsigned device);
 	/* Unmap, close, unlock. */
@@ -88,7 +100,9 @@ int removal_create(struct removal **out, unsigned device, struct pgmap *pgmap,
 /* Joins its thread: cancel or finish first. */
 void removal_destroy(struct removal *removal);
 
-int removal_start(struct removal *removal, enum removal_mode mode, bool step)
+/* limits: NULL for the default. */
+int removal_start(struct removal *removal, enum removal_mode mode, bool step,
+		  const struct removal_limits *limits)
 	__attribute__((warn_unused_result));
 /* The device vanished by itself: from blocking on, ending in FAILED. */
 void removal_device_failed(struct removal *removal);

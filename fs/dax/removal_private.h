@@ -26,6 +26,7 @@ struct removal {
 	pthread_cond_t moved; /* state, stopped, step or verdict */
 	/* under lock: */
 	enum removal_mode mode;
+	struct removal_limits limits;
 	bool step;
 	bool stopped;
 	bool failing;

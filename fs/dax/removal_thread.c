@@ -102,15 +102,17 @@ static void block(struct removal *removal)
 
 static void revoke(struct removal *removal)
 {
+	struct removal_limits limits;
 	enum removal_mode mode;
 
 	enter(removal, DEVICE_REVOKING);
 	while (!removal_cancelled(removal)) {
 		pthread_mutex_lock(&removal->lock);
 		mode = removal->mode;
+		limits = removal->limits;
 		pthread_mutex_unlock(&removal->lock);
-		if (removal->ops->revoke(removal->arg, removal->device, mode) ==
-		    0)
+		if (removal->ops->revoke(removal->arg, removal->device, mode,
+					 &limits) == 0)
 			break;
 		rest(removal, POLL_MS);
 	}

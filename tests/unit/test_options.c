@@ -28,7 +28,7 @@ START_TEST(the_defaults_are_dax_always_and_the_counter)
 	ck_assert_int_eq(PARSE("/a", "/m"), 0);
 	ck_assert_int_eq(options.fs.dax, DAX_ALWAYS);
 	ck_assert_int_eq(options.fs.pgmap, PGMAP_COUNTER);
-	ck_assert_int_eq(options.direct, DIRECT_OWNER);
+	ck_assert_int_eq(options.fs.direct, DIRECT_OWNER);
 	ck_assert(!options.fs.read_only && !options.fs.degraded);
 	ck_assert(!options.foreground);
 	ck_assert_str_eq(options.mountpoint, "/m");
@@ -79,8 +79,8 @@ START_TEST(each_option_does_what_it_says)
 			 0);
 	ck_assert_int_eq(options.fs.dax, DAX_INODE);
 	ck_assert_int_eq(options.fs.pgmap, PGMAP_FLAG);
-	ck_assert_int_eq(options.direct, DIRECT_GROUP);
-	ck_assert_uint_eq(options.direct_group, 7);
+	ck_assert_int_eq(options.fs.direct, DIRECT_GROUP);
+	ck_assert_uint_eq(options.fs.direct_group, 7);
 	ck_assert_uint_eq(options.threads, 3);
 	ck_assert(options.fs.degraded && options.nonempty);
 	ck_assert(options.fs.no_atime && options.foreground);

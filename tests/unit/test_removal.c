@@ -33,7 +33,8 @@ static void tell(void *arg, unsigned device)
 	atomic_fetch_add(&world.told, 1);
 }
 
-static int revoke(void *arg, unsigned device, enum removal_mode mode)
+static int revoke(void *arg, unsigned device, enum removal_mode mode,
+		  const struct removal_limits *limits)
 {
 	atomic_fetch_add(&world.revoked, 1);
 	if (mode != REMOVAL_DRAIN)
@@ -108,8 +109,8 @@ START_TEST(an_idle_device_goes_through_every_state_to_dead)
 {
 	int state;
 
-	ck_assert_int_eq(removal_start(world.removal, REMOVAL_REVOKE, false),
-			 0);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, false, NULL), 0);
 	wait_for(DEVICE_DEAD);
 	removal_destroy(world.removal);
 	world.removal = NULL;
@@ -122,8 +123,8 @@ END_TEST
 
 START_TEST(holders_are_told_while_the_device_is_alive)
 {
-	ck_assert_int_eq(removal_start(world.removal, REMOVAL_REVOKE, false),
-			 0);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, false, NULL), 0);
 	wait_for(DEVICE_DEAD);
 	ck_assert_int_eq(atomic_load(&world.told), 1);
 	ck_assert(world.alive_when_told);
@@ -135,14 +136,16 @@ END_TEST
 START_TEST(a_second_start_is_refused_and_one_on_a_dead_device_too)
 {
 	ck_assert_int_eq(pgmap_pin_live(world.pgmap, 7, 0), 0);
-	ck_assert_int_eq(removal_start(world.removal, REMOVAL_REVOKE, false),
-			 0);
-	ck_assert_int_eq(removal_start(world.removal, REMOVAL_REVOKE, false),
-			 -EBUSY);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, false, NULL), 0);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, false, NULL),
+		-EBUSY);
 	pgmap_unpin(world.pgmap, 7, 0);
 	wait_for(DEVICE_DEAD);
-	ck_assert_int_eq(removal_start(world.removal, REMOVAL_REVOKE, false),
-			 -EALREADY);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, false, NULL),
+		-EALREADY);
 	ck_assert_int_eq(removal_cancel(world.removal), -EALREADY);
 }
 END_TEST
@@ -150,8 +153,8 @@ END_TEST
 START_TEST(a_pin_is_waited_for_and_a_deadline_ends_only_the_wait)
 {
 	ck_assert_int_eq(pgmap_pin_live(world.pgmap, 7, 0), 0);
-	ck_assert_int_eq(removal_start(world.removal, REMOVAL_REVOKE, false),
-			 0);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, false, NULL), 0);
 	wait_for(DEVICE_DRAINING);
 	ck_assert_int_eq(pgmap_pin_live(world.pgmap, 8, 0), -ENXIO);
 	ck_assert_int_eq(
@@ -168,7 +171,8 @@ END_TEST
 START_TEST(drain_waits_for_mappings_to_go_by_themselves)
 {
 	atomic_store(&world.mappings, 1);
-	ck_assert_int_eq(removal_start(world.removal, REMOVAL_DRAIN, false), 0);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_DRAIN, false, NULL), 0);
 	ck_assert_int_eq(
 		removal_wait(world.removal, DEVICE_DRAINING, deadline_in(100)),
 		-ETIMEDOUT);
@@ -181,7 +185,8 @@ END_TEST
 START_TEST(dirty_pages_are_admitted_until_revoking_has_ended)
 {
 	ck_assert_int_eq(pgmap_pin_live(world.pgmap, 7, 0), 0);
-	ck_assert_int_eq(removal_start(world.removal, REMOVAL_REVOKE, true), 0);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, true, NULL), 0);
 	wait_stopped(); /* end of blocking */
 	ck_assert(removal_admits_writeback(world.removal));
 	ck_assert_int_eq(pgmap_gate_enter(world.pgmap), -ENXIO);
@@ -213,7 +218,8 @@ START_TEST(cancel_brings_the_device_back_from_every_state)
 {
 	int stops = _i;
 
-	ck_assert_int_eq(removal_start(world.removal, REMOVAL_REVOKE, true), 0);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, true, NULL), 0);
 	wait_stopped();
 	while (stops-- > 0) {
 		ck_assert_int_eq(removal_continue(world.removal), 0);
@@ -225,8 +231,8 @@ START_TEST(cancel_brings_the_device_back_from_every_state)
 	pgmap_gate_exit(world.pgmap);
 	ck_assert_int_eq(atomic_load(&world.retired), 0);
 	/* and it can be removed for good */
-	ck_assert_int_eq(removal_start(world.removal, REMOVAL_REVOKE, false),
-			 0);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, false, NULL), 0);
 	wait_for(DEVICE_DEAD);
 }
 END_TEST
@@ -238,8 +244,9 @@ START_TEST(cancel_and_release_never_both_win)
 	for (round = 0; round < RACES; round++) {
 		int err;
 
-		ck_assert_int_eq(
-			removal_start(world.removal, REMOVAL_REVOKE, false), 0);
+		ck_assert_int_eq(removal_start(world.removal, REMOVAL_REVOKE,
+					       false, NULL),
+				 0);
 		if (round % 2)
 			wait_for(DEVICE_DRAINING);
 		err = removal_cancel(world.removal);
