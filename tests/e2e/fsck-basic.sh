@@ -96,6 +96,12 @@ for at in 0 $(($(stat -c %s "$good") - 4096)); do
 	cp --sparse=always "$good" "$dev"
 	flip $((at + 200))
 	found "a superblock damaged at $at" "superblock is damaged" superblock
+	like "... and how that is mended" "$out" "a mount mends that, or fsck -p"
+	ok "... which a mount does" udax_mount dev
+	ok "... at once" udax_umount
+	status "... and nothing is left to say" 0 fsck.udaxfs -n "$dev"
+	cp --sparse=always "$good" "$dev"
+	flip $((at + 200))
 	status "... -p mends it" 1 fsck.udaxfs -p "$dev"
 	like "... and says so" "$out" "superblock is damaged.*fixed"
 	status "... for good" 0 fsck.udaxfs -n "$dev"
