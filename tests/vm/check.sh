@@ -42,5 +42,5 @@ echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]
 X
 "$source_dir/tests/vm/vmrun" -k "$kernel" -l none -m 3072 -t "${UDAX_VM_LIMIT:-3000}" -d "$share" \
-	-p "bash python3-minimal libfuse3-3 fuse3 liburing2 liburcu8 libjson-c5 libblkid1 libuuid1 libisal2 libxxhash0 coreutils util-linux bsdutils mount diffutils findutils grep sed gawk attr procps" \
+	-p "bash python3-minimal libfuse3-3 fuse3 liburing2 liburcu8 libjson-c5 libblkid1 libuuid1 libisal2 libxxhash0 coreutils util-linux bsdutils mount diffutils findutils grep sed gawk attr procps tar linux-libc-dev" \
 	-- 'bash /host/run'
