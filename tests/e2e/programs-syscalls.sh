@@ -157,7 +157,7 @@ for part in append locks direct between vectors threads modes_of_open \
 done
 if command -v fio >/dev/null; then
 	fio_verifies() {
-		timeout 60 fio --name=t --directory="$mnt" --size=12M --rw=randwrite \
+		timeout 60 fio --aux-path="$work" --name=t --directory="$mnt" --size=12M --rw=randwrite \
 			--bsrange=512-128k --verify=crc32c --do_verify=1 --numjobs=2 \
 			--fallocate=none --output-format=terse "$@"
 	}
