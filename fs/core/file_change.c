@@ -3,6 +3,7 @@
 
 #include "core/attr.h"
 #include "core/request.h"
+#include "core/sizes.h"
 #include "journal/journal.h"
 
 #include <assert.h>
@@ -71,6 +72,7 @@ static int change_drain(struct file_change *change)
 
 int file_change_commit(struct file_change *change)
 {
+	uint64_t size = change->inode->media->size;
 	int error = change_drain(change);
 
 	assert(!change->broken);
@@ -80,7 +82,10 @@ int file_change_commit(struct file_change *change)
 	}
 	change->copy->blocks += (uint64_t)change->map.blocks_delta;
 	attr_settle(change->inode, change->copy);
-	return txn_commit(change->txn);
+	error = txn_commit(change->txn);
+	if (!error && change->inode->media->size != size)
+		sizes_publish(change->inode);
+	return error;
 }
 
 void file_change_abort(struct file_change *change)

@@ -4,6 +4,8 @@
 #include "core/attr.h"
 #include "core/fs_private.h"
 #include "core/inode_table.h"
+#include "core/sizes.h"
+#include "core/token.h"
 #include "alloc/alloc.h"
 #include "journal/journal.h"
 #include "util/log.h"
@@ -20,11 +22,13 @@ static struct fs *fs_create(const struct fs_options *options)
 	if (!fs)
 		return NULL;
 	fs->options = *options;
+	fs->sizes_fd = -1;
 	for (i = 0; i < ROLL_MAX; i++)
 		fs->devices[i].missing = true;
 	pthread_mutex_init(&fs->namespace_lock, NULL);
 	pthread_mutex_init(&fs->super_lock, NULL);
 	pthread_mutex_init(&fs->requests_lock, NULL);
+	pthread_mutex_init(&fs->lease_lock, NULL);
 	return fs;
 }
 
@@ -32,7 +36,9 @@ static void fs_destroy(struct fs *fs)
 {
 	unsigned i;
 
+	token_fini(fs);
 	inode_table_destroy(fs);
+	sizes_fini(fs);
 	journal_close(fs->journal);
 	tree_env_fini(&fs->tree_env);
 	for (i = 0; i < ROLL_MAX; i++) {
@@ -48,6 +54,7 @@ static void fs_destroy(struct fs *fs)
 	pthread_mutex_destroy(&fs->namespace_lock);
 	pthread_mutex_destroy(&fs->super_lock);
 	pthread_mutex_destroy(&fs->requests_lock);
+	pthread_mutex_destroy(&fs->lease_lock);
 	free(fs);
 }
 
@@ -157,6 +164,10 @@ int fs_mount(struct fs **out, char *const *paths, unsigned path_count,
 	err = fs_members_open(fs, paths, path_count, &join, &why);
 	if (!err)
 		err = bring_up(fs, &join, &why);
+	if (!err)
+		err = sizes_init(fs);
+	if (!err)
+		err = token_init(fs);
 	if (err) {
 		if (why_bytes > 0 && why_text && !why_text[0])
 			why_is(&why, "mount: %s", strerror(-err));

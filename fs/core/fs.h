@@ -10,6 +10,7 @@
  *   fs.namespace_lock   every call that changes a directory; only its holder
  *                       may hold more than one inode lock (inodes_lock)
  *   inode.lock          shared to read, exclusive to change
+ *   fs.lease_lock       leases, pins, breaks (lease.h)
  *   entry table lock, entry lock bits
  *   journal's mutex
  *   alloc's mutex, pgmap's
@@ -33,8 +34,11 @@
 struct alloc;
 struct inode_table;
 struct journal;
+struct leases;
 struct removal;
 struct request;
+struct sizes;
+struct token_table;
 
 enum dax_mode { DAX_ALWAYS, DAX_INODE, DAX_NEVER };
 
@@ -93,6 +97,11 @@ struct fs {
 	pthread_mutex_t super_lock;    /* superblocks; inside the journal's */
 	pthread_mutex_t requests_lock; /* the registry of request.h; a leaf */
 	struct request *requests;
+	pthread_mutex_t lease_lock;    /* lease.h */
+	struct leases *leases;
+	struct token_table *tokens;
+	struct sizes *sizes;
+	int sizes_fd;	       /* the page of sizes.h; to be handed out read-only */
 	atomic_uint next_home; /* new files go to devices in turn */
 	/* An orphan could not be freed when its last user left. */
 	_Atomic bool orphans_left;

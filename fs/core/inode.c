@@ -263,6 +263,7 @@ void inode_table_evict(struct fs *fs)
 		inode->lookups = 1;
 		if (active) {
 			active->opens = 0;
+			active->holds = 0;
 			atomic_store(&active->writers, 0);
 		}
 		pthread_mutex_unlock(&table->lock);

@@ -11,9 +11,9 @@
  *
  * Locking: inode.lock shared to read the media inode, its tree or its data,
  *          exclusive to change them; it prefers writers, so nobody takes it
- *          shared twice. Lookup counts, `opens`, `writers` and `state` are
- *          under the table's mutex (a leaf). `active` does not go away while
- *          inode.lock is held in any mode or an open is held.
+ *          shared twice. Lookup counts, `opens`, `holds`, `writers` and `state`
+ *          are under the table's mutex (a leaf). `active` does not go away while
+ *          inode.lock is held in any mode, nor while there is an open or a hold.
  * Errors:  -ESTALE no such inode, -EUCLEAN damaged, -ENOMEM, -ENOSPC.
  */
 #ifndef UDAX_CORE_INODE_H
@@ -29,14 +29,16 @@
 #include <time.h>
 
 struct fs;
+struct sizes;
 struct txn;
 
 #define LAZY_ATIME 0x1u
 #define LAZY_MTIME 0x2u /* mtime and ctime */
 
-/* While open, or while entries or lazy timestamps remain. */
+/* While open or held, or while entries or lazy timestamps remain. */
 struct inode_active {
-	unsigned opens;
+	unsigned opens; /* the kernel's */
+	unsigned holds; /* inode_hold() */
 	/* Of them opened for writing; raised only with inode.lock exclusive, so
 	 * that what a fill decides by it holds until its reply is written. */
 	_Atomic unsigned writers;
@@ -52,6 +54,9 @@ struct inode_active {
 	/* Extent of the last look-up: sequential reads skip the tree. Under
 	 * inode.lock exclusive or as a seqlock-free hint re-checked by use. */
 	uint64_t append_goal; /* device address after the last run */
+	/* Its size for all to see (sizes.h); changed under inode.lock. */
+	struct sizes *sizes; /* NULL: no word */
+	uint32_t sizes_word;
 };
 
 /* UNBORN: taken for a create under way. DYING: its last blocks are going.
@@ -67,6 +72,7 @@ struct inode {
 	enum inode_state state;
 	bool looked;			     /* since the last forget began */
 	struct inode_active *_Atomic active; /* NULL while idle */
+	_Atomic uint32_t lease_writers;	     /* writable leases (lease.h) */
 };
 
 _Static_assert(sizeof(struct inode) <= 128, "an idle inode is small");
@@ -109,6 +115,15 @@ inode_media *inode_edit(struct txn *txn, struct inode *inode);
 int inode_open(struct fs *fs, struct inode *inode, bool for_writing)
 	__attribute__((warn_unused_result));
 void inode_close(struct fs *fs, struct inode *inode, bool for_writing);
+/*
+ * An open that is not the kernel's (direct mappings): a lookup, and `active`
+ * stays; the kernel's entries go with its own last open all the same. For hold
+ * the inode stays otherwise (a lookup, an open). Release may free the inode.
+ * Both with no lock held.
+ */
+int inode_hold(struct fs *fs, struct inode *inode)
+	__attribute__((warn_unused_result));
+void inode_release_hold(struct fs *fs, struct inode *inode);
 /* active, made if need be (inode.lock held in either mode). */
 int inode_activate(struct fs *fs, struct inode *inode,
 		   struct inode_active **out)

@@ -3,6 +3,7 @@
 #include "core/attr.h"
 #include "core/fs.h"
 #include "core/inode_table.h"
+#include "core/sizes.h"
 #include "util/log.h"
 
 #include <assert.h>
@@ -14,6 +15,7 @@ void inode_active_destroy(struct inode_active *active)
 {
 	if (!active)
 		return;
+	sizes_give(active->sizes, active->sizes_word);
 	entry_table_fini(&active->entries);
 	pthread_mutex_destroy(&active->lazy_lock);
 	free(active);
@@ -69,6 +71,23 @@ int inode_open(struct fs *fs, struct inode *inode, bool for_writing)
 	return err;
 }
 
+int inode_hold(struct fs *fs, struct inode *inode)
+{
+	struct inode_active *active;
+	int err;
+
+	pthread_rwlock_rdlock(&inode->lock);
+	err = inode_activate(fs, inode, &active);
+	if (!err) {
+		pthread_mutex_lock(&fs->inodes->lock);
+		inode->lookups++;
+		active->holds++;
+		pthread_mutex_unlock(&fs->inodes->lock);
+	}
+	pthread_rwlock_unlock(&inode->lock);
+	return err;
+}
+
 /* Unless somebody has opened it or it has anything left to say. */
 static void deactivate(struct fs *fs, struct inode *inode)
 {
@@ -77,7 +96,7 @@ static void deactivate(struct fs *fs, struct inode *inode)
 	if (entry_table_count(&active->entries) != 0)
 		return;
 	pthread_mutex_lock(&fs->inodes->lock);
-	if (active->opens == 0)
+	if (active->opens == 0 && active->holds == 0)
 		atomic_store(&inode->active, NULL);
 	else
 		active = NULL;
@@ -109,11 +128,23 @@ void inode_settle_locked(struct fs *fs, struct inode *inode, bool media)
 	deactivate(fs, inode);
 }
 
+/* The last open or hold has gone; the caller's lookup goes, too. */
+static void settle(struct fs *fs, struct inode *inode)
+{
+	bool media = fs_metadata_enter(fs);
+
+	pthread_rwlock_wrlock(&inode->lock);
+	inode_settle_locked(fs, inode, media);
+	pthread_rwlock_unlock(&inode->lock);
+	if (media)
+		fs_metadata_exit(fs);
+	inode_forget(fs, inode, 1);
+}
+
 void inode_close(struct fs *fs, struct inode *inode, bool for_writing)
 {
 	struct inode_table *table = fs->inodes;
 	struct inode_active *active = atomic_load(&inode->active);
-	bool media;
 	bool last;
 
 	pthread_mutex_lock(&table->lock);
@@ -122,13 +153,21 @@ void inode_close(struct fs *fs, struct inode *inode, bool for_writing)
 	if (last)
 		inode->lookups++;
 	pthread_mutex_unlock(&table->lock);
-	if (!last)
-		return;
-	media = fs_metadata_enter(fs);
-	pthread_rwlock_wrlock(&inode->lock);
-	inode_settle_locked(fs, inode, media);
-	pthread_rwlock_unlock(&inode->lock);
-	if (media)
-		fs_metadata_exit(fs);
-	inode_forget(fs, inode, 1);
+	if (last)
+		settle(fs, inode);
+}
+
+void inode_release_hold(struct fs *fs, struct inode *inode)
+{
+	struct inode_table *table = fs->inodes;
+	struct inode_active *active = atomic_load(&inode->active);
+	bool last;
+
+	pthread_mutex_lock(&table->lock);
+	last = --active->holds == 0 && active->opens == 0;
+	pthread_mutex_unlock(&table->lock);
+	if (last)
+		settle(fs, inode);
+	else
+		inode_forget(fs, inode, 1);
 }

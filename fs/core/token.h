@@ -6,6 +6,9 @@
  * it. It is good once, for UDAX_TOKEN_MS, for the process and user that asked:
  * it grants what mmap(2) of that open file would, and no more.
  *
+ * A token holds nothing: an unlinked file whose last open goes before it is
+ * redeemed is gone.
+ *
  * Locking: a mutex of its own, a leaf. Bounds: TOKENS_MAX outstanding; the
  * oldest makes way.
  */
@@ -20,6 +23,10 @@
 
 struct fs;
 struct inode;
+
+/* By fs_mount() and fs_unmount(). */
+int token_init(struct fs *fs) __attribute__((warn_unused_result));
+void token_fini(struct fs *fs);
 
 struct token_caller {
 	pid_t pid; /* thread group; as SO_PEERCRED will say */

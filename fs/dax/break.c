@@ -34,6 +34,9 @@ int break_layout(struct entry_table *table, struct pgmap *const *pgmaps,
 	int64_t deleted;
 	int error;
 
+	/* A hole, too, that a lease shows as one. */
+	if (table && entry_table_has_leases(table, range->first, range->last))
+		return -EBUSY;
 	/* The whole scan first: a failed break leaves every entry in place. */
 	while ((error = range->next(&run, range->arg)) == 0) {
 		if (run_busy(table, pgmaps, &run, busy)) {

@@ -7,10 +7,10 @@
  *    2     PMD       order 9
  *    3     ZERO      a hole           exclude each other; neither: real
  *    4     EMPTY     a lock only
- *    5     LEASE     held by leases; clear: by the kernel (real, zero)
+ *    5     LEASE     held by leases; clear: by the kernel
  *    8-15  device
  *   16-51  device page
- *   52-63  associations (real only)
+ *   52-63  associations (real, or zero of leases)
  *
  * The marks stand beside it, in the node.
  */
@@ -54,9 +54,14 @@ static inline uint64_t entry_make_real(unsigned device, uint64_t device_page,
 	       (uint64_t)associations << ENTRY_ASSOCIATIONS_SHIFT;
 }
 
-static inline uint64_t entry_make_zero(unsigned order)
+/* The kernel's has no associations: nobody counts its mappings of a hole. */
+static inline uint64_t entry_make_zero(unsigned order, bool lease,
+				       unsigned associations)
 {
-	return ENTRY_VALUE | ENTRY_ZERO_FLAG | (order ? ENTRY_PMD : 0);
+	assert(associations <= ENTRY_ASSOCIATIONS_MAX);
+	return ENTRY_VALUE | ENTRY_ZERO_FLAG | (order ? ENTRY_PMD : 0) |
+	       (lease ? ENTRY_LEASE_FLAG : 0) |
+	       (uint64_t)associations << ENTRY_ASSOCIATIONS_SHIFT;
 }
 
 static inline uint64_t entry_make_empty(unsigned order)
@@ -97,6 +102,11 @@ static inline bool entry_is_empty(uint64_t value)
 static inline bool entry_is_lease(uint64_t value)
 {
 	return value & ENTRY_LEASE_FLAG;
+}
+
+static inline bool entry_is_kernel(uint64_t value)
+{
+	return value && !(value & (ENTRY_LEASE_FLAG | ENTRY_EMPTY_FLAG));
 }
 
 static inline unsigned entry_device(uint64_t value)

@@ -36,6 +36,7 @@ static int fill_part(struct entry_table *table, struct entry_slot slot,
 		return -EBUSY;
 	if (!entry_is_real(value))
 		return entry_split_slot(table, slot); /* downgrade */
+	entry_slot_mark(slot, ENTRY_LEAVING, false);
 	if (new->kind == ENTRY_ZERO) {
 		*pages = npages;
 		return 0;

@@ -59,7 +59,7 @@ int entry_insert_slot(struct entry_table *table, struct entry_slot slot,
 int entry_split_slot(struct entry_table *table, struct entry_slot slot)
 	__attribute__((warn_unused_result));
 
-/* Drop n of the associations of a real entry that keeps some. */
+/* Drop n of the associations of an entry that keeps some. */
 void entry_drop_associations(struct entry_table *table, struct entry_slot slot,
 			     unsigned n);
 

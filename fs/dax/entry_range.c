@@ -129,6 +129,27 @@ static bool disassociate_one(struct entry_table *table, struct entry_slot slot)
 	return true;
 }
 
+/* Split what reaches over a bound of the range on this side; -ENOMEM. */
+static int cut_before(struct entry_table *table, uint64_t index)
+{
+	struct entry_waited waited = { .any = false };
+	struct entry_slot slot;
+	int err;
+
+	if (index % ENTRY_SLOTS == 0)
+		return 0;
+	err = entry_get_unlocked(table, index, PGMAP_ORDER_PTE, &waited, &slot);
+	if (!err && slot.node && entry_pages(entry_slot_value(slot)) > 1 &&
+	    entry_is_lease(entry_slot_value(slot)))
+		err = entry_split_slot(table, slot);
+	entry_pass_on(table, &waited);
+	return err;
+}
+
+/*
+ * The cuts come first: what they leave keeps our association until it is
+ * dropped, so nobody makes it an order-9 entry again.
+ */
 int64_t entry_table_disassociate(struct entry_table *table, uint64_t first,
 				 uint64_t last)
 {
@@ -137,8 +158,14 @@ int64_t entry_table_disassociate(struct entry_table *table, uint64_t first,
 				     .device = DEVICE_ANY,
 				     .which = ENTRY_OF_LEASES,
 				     .act = disassociate_one };
+	int err;
 
-	return for_each_meant(table, &op);
+	pthread_mutex_lock(&table->lock);
+	err = cut_before(table, first);
+	if (!err && last < ENTRY_INDEX_MAX)
+		err = cut_before(table, last + 1);
+	pthread_mutex_unlock(&table->lock);
+	return err ? err : for_each_meant(table, &op);
 }
 
 static unsigned snapshot(struct entry_table *table, uint64_t first,
@@ -187,6 +214,26 @@ uint64_t entry_table_count(struct entry_table *table)
 
 	pthread_mutex_lock(&table->lock);
 	count = table->count;
+	pthread_mutex_unlock(&table->lock);
+	return count;
+}
+
+uint64_t entry_table_kernel(struct entry_table *table)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&table->lock);
+	count = table->kernel;
+	pthread_mutex_unlock(&table->lock);
+	return count;
+}
+
+uint64_t entry_table_kernel_zeros(struct entry_table *table)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&table->lock);
+	count = table->kernel_zeros;
 	pthread_mutex_unlock(&table->lock);
 	return count;
 }

@@ -11,7 +11,7 @@ int entry_table_init(struct entry_table *table, struct pgmap *const *pgmaps)
 {
 	table->pgmaps = pgmaps;
 	table->root = NULL;
-	table->count = 0;
+	table->count = table->kernel = table->kernel_zeros = 0;
 	return -pthread_mutex_init(&table->lock, NULL);
 }
 
@@ -71,6 +71,7 @@ void entry_info_of(struct entry_slot slot, struct entry_info *out)
 	};
 	if (entry_is_zero(value)) {
 		out->kind = ENTRY_ZERO;
+		out->associations = entry_associations(value);
 	} else if (entry_is_empty(value)) {
 		out->kind = ENTRY_EMPTY;
 		out->holder = ENTRY_UNHELD;
@@ -79,6 +80,25 @@ void entry_info_of(struct entry_slot slot, struct entry_info *out)
 		out->device_page = entry_page(value);
 		out->associations = entry_associations(value);
 	}
+}
+
+/* What the table has of the kernel's: n entries of this value more (less). */
+static void count_kernel(struct entry_table *table, uint64_t value, int64_t n)
+{
+	if (!entry_is_kernel(value))
+		return;
+	table->kernel += (uint64_t)n;
+	if (entry_is_zero(value))
+		table->kernel_zeros += (uint64_t)n;
+}
+
+/* The entry there means something else from now on. */
+static void change_value(struct entry_table *table, struct entry_slot slot,
+			 uint64_t value)
+{
+	count_kernel(table, entry_slot_value(slot), -1);
+	count_kernel(table, value, 1);
+	entry_slot_set(slot, value);
 }
 
 int entry_make_slot(struct entry_table *table, uint64_t index, unsigned order,
@@ -142,19 +162,22 @@ static int publish(struct entry_table *table, struct entry_slot slot,
 		err = get_associations(pgmap, value, references);
 	if (!err) {
 		pause_point("entry-insert-before-publish");
-		entry_slot_set(slot, value);
+		change_value(table, slot, value);
 		account(pgmap, value, entries, references);
 	}
 	read_side_exit();
 	return err;
 }
 
-/* What a real entry gave up: its numbers, then its references. */
+/* What an entry gave up: a real one's numbers, then its references. */
 static void disassociate(struct entry_table *table, uint64_t value,
 			 int64_t entries, unsigned n)
 {
-	struct pgmap *pgmap = pgmap_of(table, entry_device(value));
+	struct pgmap *pgmap;
 
+	if (!entry_is_real(value))
+		return;
+	pgmap = pgmap_of(table, entry_device(value));
 	account(pgmap, value, -entries, -(int64_t)n);
 	put_associations(pgmap, value, n);
 }
@@ -186,6 +209,10 @@ static int associate_more(struct entry_table *table, struct entry_slot slot)
 
 	if (n == ENTRY_ASSOCIATIONS_MAX)
 		return -EUSERS;
+	if (entry_is_zero(value)) {
+		entry_slot_set(slot, entry_with_associations(value, n + 1));
+		return 0;
+	}
 	return publish(table, slot, entry_with_associations(value, n + 1), 0,
 		       1);
 }
@@ -208,7 +235,9 @@ bool entry_conflicts(uint64_t value, const struct entry_new *new)
 
 	if (entry_is_empty(value))
 		return false;
-	return entry_is_lease(value) != lease;
+	if (entry_is_lease(value) != lease)
+		return true;
+	return lease && entry_is_zero(value) != (new->kind == ENTRY_ZERO);
 }
 
 static int insert_real(struct entry_table *table, struct entry_slot slot,
@@ -229,25 +258,34 @@ static int insert_real(struct entry_table *table, struct entry_slot slot,
 	return err;
 }
 
+static int insert_zero(struct entry_table *table, struct entry_slot slot,
+		       const struct entry_new *new)
+{
+	bool lease = new->holder == ENTRY_LEASE;
+	uint64_t old = entry_slot_value(slot);
+
+	if (entry_is_real(old))
+		return 0;
+	if (entry_is_lease(old))
+		return associate_more(table, slot);
+	change_value(table, slot,
+		     entry_make_zero(entry_order(old), lease, lease) |
+			     (old & ENTRY_LOCKED));
+	TRACE3(dax_load_hole, table, entry_slot_index(slot), entry_order(old));
+	return 0;
+}
+
 int entry_insert_slot(struct entry_table *table, struct entry_slot slot,
 		      const struct entry_new *new)
 {
-	uint64_t old = entry_slot_value(slot);
-
-	assert(new->kind == ENTRY_REAL ? new->holder != ENTRY_UNHELD
-				       : new->holder == ENTRY_KERNEL);
-	assert(!new->dirty || new->holder == ENTRY_LEASE);
-	if (entry_conflicts(old, new))
+	assert(new->kind != ENTRY_EMPTY && new->holder != ENTRY_UNHELD);
+	assert(!new->dirty ||
+	       (new->kind == ENTRY_REAL && new->holder == ENTRY_LEASE));
+	if (entry_conflicts(entry_slot_value(slot), new))
 		return -EBUSY;
-	if (new->kind == ENTRY_REAL)
-		return insert_real(table, slot, new);
-	if (!entry_is_real(old)) {
-		entry_slot_set(slot, entry_make_zero(entry_order(old)) |
-					     (old & ENTRY_LOCKED));
-		TRACE3(dax_load_hole, table, entry_slot_index(slot),
-		       entry_order(old));
-	}
-	return 0;
+	entry_slot_mark(slot, ENTRY_LEAVING, false); /* it is back */
+	return new->kind == ENTRY_REAL ? insert_real(table, slot, new)
+				       : insert_zero(table, slot, new);
 }
 
 /* The folio first: split folios under an order-9 entry change no count. */
@@ -280,11 +318,11 @@ int entry_split_slot(struct entry_table *table, struct entry_slot slot)
 	if (entry_is_real(value))
 		err = split_real(table, slot);
 	else
-		err = entry_tree_split(slot, entry_make_zero(PGMAP_ORDER_PTE),
-				       0);
+		err = entry_tree_split(slot, value & ~ENTRY_PMD, 0);
 	if (err)
 		return err;
 	table->count += ENTRY_SLOTS - 1;
+	count_kernel(table, value, ENTRY_SLOTS - 1);
 	entry_wait_wake_all(table, index);
 	return 0;
 }
@@ -308,8 +346,8 @@ void entry_delete_slot(struct entry_table *table, struct entry_slot slot)
 	assert(!entry_is_locked(value));
 	entry_tree_erase(&table->root, slot);
 	table->count--;
-	if (entry_is_real(value))
-		disassociate(table, value, 1, entry_associations(value));
+	count_kernel(table, value, -1);
+	disassociate(table, value, 1, entry_associations(value));
 	TRACE3(entry_delete, table, index, entry_order(value));
 	entry_wait_wake_all(table, index);
 }

@@ -5,7 +5,7 @@
  * What fs/dax.c keeps in mapping->i_pages. An entry says that a range of the
  * file can be reached, other than by a request, at a place on a device:
  *   real   a block; it holds one reference on the folio per association [R1]
- *   zero   a hole that the kernel may have cached as zeros; no reference
+ *   zero   a hole that its holder may show as zeros; no reference
  *   empty  nothing yet: what a grab locks so that others wait; no reference
  * and for whom: the kernel's page cache (one association) or leases (one for
  * each lease of the page), never both [R11].
@@ -60,7 +60,8 @@ struct pgmap;
 
 enum entry_kind { ENTRY_REAL, ENTRY_ZERO, ENTRY_EMPTY };
 enum entry_holder { ENTRY_UNHELD, ENTRY_KERNEL, ENTRY_LEASE };
-enum entry_mark { ENTRY_DIRTY, ENTRY_TOWRITE, ENTRY_MARKS };
+/* LEAVING: kernel entries, entry_table_expel_begin(). */
+enum entry_mark { ENTRY_DIRTY, ENTRY_TOWRITE, ENTRY_LEAVING, ENTRY_MARKS };
 
 struct entry_table {
 	pthread_mutex_t lock;
@@ -69,6 +70,8 @@ struct entry_table {
 					destroyed */
 	struct entry_node *root;     /* NULL: no entry */
 	uint64_t count;		     /* entries of every kind */
+	uint64_t kernel;	     /* of them the kernel's; and of those */
+	uint64_t kernel_zeros;	     /* the zero ones */
 };
 _Static_assert(sizeof(struct entry_table) <= sizeof(pthread_mutex_t) + 64,
 	       "inodes are many");
@@ -78,10 +81,10 @@ struct entry_info {
 	uint64_t index; /* its first file page */
 	unsigned order; /* 0 or 9 */
 	enum entry_kind kind;
-	enum entry_holder holder; /* zero: kernel; empty: unheld */
-	unsigned device;	  /* real only, as the next two */
+	enum entry_holder holder; /* empty: unheld */
+	unsigned device;	  /* real only, as the next one */
 	uint64_t device_page;
-	unsigned associations;
+	unsigned associations; /* real, and zero of leases */
 	bool locked;
 	bool dirty; /* leases only */
 	bool towrite;
@@ -90,7 +93,7 @@ struct entry_info {
 /* What to put in. */
 struct entry_new {
 	enum entry_kind kind;	  /* real or zero */
-	enum entry_holder holder; /* kernel or lease; zero: kernel */
+	enum entry_holder holder; /* kernel or lease */
 	unsigned device;
 	uint64_t device_page; /* of the (first) page asked for */
 	bool dirty;	      /* a lease that may write */
@@ -116,8 +119,9 @@ int entry_grab(struct entry_table *table, uint64_t index, unsigned order,
  * Associate: new->device_page belongs to locked->index. Replaces zero, empty
  * and a real entry of another place (same holder, whose associations move
  * over [R4]); the same place again is one more lease, or for the kernel nothing
- * but the check that the device is live. A real entry stays where a zero one
- * is offered. Updates *locked. 0, -ENXIO, -EBUSY, -EUSERS.
+ * but the check that the device is live. The kernel's real entry stays where a
+ * zero one is offered; of leases a page is the one or the other, for all of
+ * them: -EBUSY. Updates *locked. 0, -ENXIO, -EBUSY, -EUSERS.
  */
 int entry_insert_locked(struct entry_table *table, struct entry_info *locked,
 			const struct entry_new *new)
@@ -171,8 +175,9 @@ int64_t entry_table_delete_device(struct entry_table *table, unsigned device,
 				  unsigned which);
 
 /*
- * One lease of [first, last] ends: one association less on each page, the last
- * one deletes the entry. Number of entries deleted, or -ENOMEM as above.
+ * One lease of [first, last] ends: one association less on each page, zero ones
+ * too; the last one deletes the entry. Number of entries deleted; or -ENOMEM,
+ * which is found out before anything is changed.
  */
 int64_t entry_table_disassociate(struct entry_table *table, uint64_t first,
 				 uint64_t last)
@@ -205,8 +210,27 @@ typedef int entry_fn(const struct entry_info *info, void *arg);
 int entry_table_walk(struct entry_table *table, uint64_t first, uint64_t last,
 		     entry_fn *fn, void *arg);
 
-/* Entries of every kind. */
+/* Entries of every kind; the kernel's; the kernel's zero ones. */
 uint64_t entry_table_count(struct entry_table *table);
+uint64_t entry_table_kernel(struct entry_table *table);
+uint64_t entry_table_kernel_zeros(struct entry_table *table);
+
+/* Does a lease hold a page of the range, as a hole too? */
+bool entry_table_has_leases(struct entry_table *table, uint64_t first,
+			    uint64_t last);
+
+/*
+ * R11, the way from the kernel to leases: begin marks the kernel's entries of
+ * the range (false: there are none), the caller has the kernel drop its pages,
+ * and end deletes them: if nothing was filled since. Else, -EAGAIN, nothing is
+ * deleted and it is to begin again. Both with fills kept out (inode.lock
+ * exclusive); in between they may come. end: entries deleted, -ENOMEM.
+ */
+bool entry_table_expel_begin(struct entry_table *table, uint64_t first,
+			     uint64_t last) __attribute__((warn_unused_result));
+int64_t entry_table_expel_end(struct entry_table *table, uint64_t first,
+			      uint64_t last)
+	__attribute__((warn_unused_result));
 
 /* The ledger: pages × associations on a device, by walking [R10]. */
 uint64_t entry_table_active(struct entry_table *table, unsigned device);

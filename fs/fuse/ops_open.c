@@ -22,11 +22,6 @@ static bool opened_to_write(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-static int stop_at_zero(const struct entry_info *info, void *arg)
-{
-	return info->kind == ENTRY_ZERO;
-}
-
 /*
  * R4: zero entries serve only while nobody may store, since a later store into
  * such a page would reach no handler and its writeback find no block. A
@@ -39,7 +34,7 @@ static int stop_at_zero(const struct entry_info *info, void *arg)
  * entries that remain from then say no more than "maybe cached" and cost the
  * next writable open its cache.
  *
- * Nor are pages kept of an inode without entries: what the kernel has cached
+ * Nor are pages kept of an inode without such entries: what the kernel has cached
  * since the last close is accounted for by nobody, and must not be found by a
  * program whose device may go. Entries say that a fill came after such an open,
  * so that what is cached is theirs.
@@ -51,11 +46,9 @@ static bool keeps_cache(struct inode *inode, bool writer)
 {
 	struct inode_active *active = inode->active;
 
-	if (entry_table_count(&active->entries) == 0)
+	if (entry_table_kernel(&active->entries) == 0)
 		return false;
-	return !writer ||
-	       !entry_table_walk(&active->entries, 0, ENTRY_INDEX_MAX,
-				 stop_at_zero, NULL);
+	return !writer || entry_table_kernel_zeros(&active->entries) == 0;
 }
 
 static bool bypasses_cache(struct front *front, struct inode *inode)

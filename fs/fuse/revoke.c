@@ -41,7 +41,7 @@ static bool has_kernel_entries(struct sweep *sweep, struct inode *inode)
 
 	pthread_rwlock_rdlock(&inode->lock);
 	active = inode->active;
-	if (active && entry_table_count(&active->entries) > 0)
+	if (active && entry_table_kernel(&active->entries) > 0)
 		found = entry_table_walk(&active->entries, 0, ENTRY_INDEX_MAX,
 					 is_kernels, &question) != 0;
 	pthread_rwlock_unlock(&inode->lock);
