@@ -90,6 +90,17 @@ UDAX_API int udax_unpin(uint64_t token);
 UDAX_API int udax_on_revoke(void (*fn)(void *addr, size_t length, void *arg),
 			    void *arg);
 
+/*
+ * For who stands between a program and libc, as udax-run does.
+ * udax_mmap_over: mmap(2) by the kernel, of anything, with MAP_FIXED, where
+ *                 ranges of ours may lie: they end in the same step.
+ * udax_owns:      the descriptor is the library's own: a program that closes
+ *                 all it finds must not be let at it. They have high numbers.
+ */
+UDAX_API void *udax_mmap_over(void *addr, size_t length, int prot, int flags,
+			      int fd, off_t offset);
+UDAX_API int udax_owns(int fd);
+
 #ifdef __cplusplus
 }
 #endif
