@@ -219,6 +219,10 @@ void removal_count(struct removal *removal, uint64_t entries_deleted,
 	removal->count.entries_deleted += entries_deleted;
 	removal->count.leases_revoked += leases_revoked;
 	removal->count.kernel_mappings_revoked += kernel_mappings_revoked;
+	if (entries_deleted || leases_revoked || kernel_mappings_revoked) {
+		removal->progress = true;
+		pthread_cond_broadcast(&removal->moved);
+	}
 	pthread_mutex_unlock(&removal->lock);
 }
 

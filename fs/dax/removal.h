@@ -132,6 +132,8 @@ bool removal_reached(const struct removal_report *now,
 		     enum removal_state state);
 /* Live, or blocked but the last notification has not returned yet. */
 bool removal_admits_writeback(const struct removal *removal);
+/* What was taken back, by any thread. It also wakes the removal: revoke is
+ * asked again at once, not in a moment. */
 void removal_count(struct removal *removal, uint64_t entries_deleted,
 		   uint64_t leases_revoked, uint64_t kernel_mappings_revoked);
 

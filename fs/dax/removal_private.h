@@ -23,7 +23,7 @@ struct removal {
 	_Atomic bool writeback; /* dirty pages may still come in */
 
 	pthread_mutex_t lock;
-	pthread_cond_t moved; /* state, stopped, step or verdict */
+	pthread_cond_t moved; /* state, stopped, step, verdict, progress */
 	/* under lock: */
 	enum removal_mode mode;
 	struct removal_limits limits;
@@ -34,6 +34,7 @@ struct removal {
 	bool running;
 	pthread_t thread;
 	struct removal_report count;
+	bool progress; /* something was counted since revoke was asked */
 	int64_t accepted_ns;
 	int64_t ended_ns;
 };

@@ -60,13 +60,13 @@ static void end_of_phase(struct removal *removal, const char *point)
 	pthread_mutex_unlock(&removal->lock);
 }
 
-/* A moment, cut short by a cancel. */
-static void rest(struct removal *removal, int64_t ms)
+/* A moment, cut short by a cancel or when it is enough (under the lock). */
+static void rest(struct removal *removal, int64_t ms, const bool *enough)
 {
 	struct deadline deadline = deadline_in(ms);
 
 	pthread_mutex_lock(&removal->lock);
-	while (!removal_cancelled(removal) &&
+	while (!removal_cancelled(removal) && !*enough &&
 	       deadline_wait(deadline, &removal->moved, &removal->lock) == 0)
 		;
 	pthread_mutex_unlock(&removal->lock);
@@ -75,6 +75,7 @@ static void rest(struct removal *removal, int64_t ms)
 static void block(struct removal *removal)
 {
 	struct deadline deadline = deadline_in(IN_FLIGHT_MS);
+	const bool never = false;
 	int err;
 
 	enter(removal, DEVICE_BLOCKING);
@@ -96,7 +97,7 @@ static void block(struct removal *removal)
 	/* Those in flight finish by themselves; draining waits for the rest. */
 	while (pgmap_gates(removal->pgmap) > 0 && !deadline_passed(deadline) &&
 	       !removal_cancelled(removal))
-		rest(removal, 1);
+		rest(removal, 1, &never);
 	end_of_phase(removal, "removal-blocking-ends");
 }
 
@@ -110,11 +111,12 @@ static void revoke(struct removal *removal)
 		pthread_mutex_lock(&removal->lock);
 		mode = removal->mode;
 		limits = removal->limits;
+		removal->progress = false;
 		pthread_mutex_unlock(&removal->lock);
 		if (removal->ops->revoke(removal->arg, removal->device, mode,
 					 &limits) == 0)
 			break;
-		rest(removal, POLL_MS);
+		rest(removal, POLL_MS, &removal->progress);
 	}
 	end_of_phase(removal, "removal-revoking-ends");
 }

@@ -21,6 +21,7 @@ struct world {
 	bool alive_when_told;
 	atomic_int told, revoked, retired, closed;
 	atomic_int mappings; /* revoke answers -EAGAIN while any is left */
+	atomic_int rounds;   /* what gives back one thing a round */
 	int retire_error;
 	atomic_int visited[DEVICE_FAILED + 1];
 };
@@ -37,6 +38,11 @@ static int revoke(void *arg, unsigned device, enum removal_mode mode,
 		  const struct removal_limits *limits)
 {
 	atomic_fetch_add(&world.revoked, 1);
+	if (atomic_load(&world.rounds) > 0) {
+		atomic_fetch_sub(&world.rounds, 1);
+		removal_count(world.removal, 1, 0, 0);
+		return -EAGAIN;
+	}
 	if (mode != REMOVAL_DRAIN)
 		atomic_store(&world.mappings, 0);
 	return atomic_load(&world.mappings) ? -EAGAIN : 0;
@@ -182,6 +188,16 @@ START_TEST(drain_waits_for_mappings_to_go_by_themselves)
 }
 END_TEST
 
+START_TEST(what_is_given_back_is_not_slept_over)
+{
+	atomic_store(&world.rounds, 1000); /* 20 s, if each were slept over */
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, false, NULL), 0);
+	wait_for(DEVICE_DEAD);
+	ck_assert_uint_eq(report().entries_deleted, 1000);
+}
+END_TEST
+
 START_TEST(dirty_pages_are_admitted_until_revoking_has_ended)
 {
 	ck_assert_int_eq(pgmap_pin_live(world.pgmap, 7, 0), 0);
@@ -309,6 +325,7 @@ int main(void)
 	tcase_add_test(rules, drain_waits_for_mappings_to_go_by_themselves);
 	tcase_add_test(rules,
 		       dirty_pages_are_admitted_until_revoking_has_ended);
+	tcase_add_test(rules, what_is_given_back_is_not_slept_over);
 	tcase_add_test(rules, continue_needs_something_that_is_stopped);
 	tcase_add_loop_test(
 		rules, cancel_brings_the_device_back_from_every_state, 0, 3);
