@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fuse/front.h"
 #include "core/request.h"
+#include "fuse/notify.h"
 #include "fuse/op.h"
 #include "util/log.h"
 
@@ -112,6 +113,13 @@ int front_create(struct front **out, struct fs *fs, struct fuse_args *args,
 	return 0;
 }
 
+static int invalidate(void *arg, uint64_t ino, off_t offset, off_t length)
+{
+	struct front *front = arg;
+
+	return notify_inval_inode(front->session, ino, offset, length);
+}
+
 int front_mount(struct front *front, const char *mountpoint)
 {
 	int err = session_mount(front->session, mountpoint);
@@ -126,6 +134,8 @@ int front_mount(struct front *front, const char *mountpoint)
 		front->dax = DAX_NEVER;
 		front->fs->options.dax = DAX_NEVER;
 	}
+	front->fs->hooks = (struct fs_hooks){ .invalidate = invalidate,
+					      .arg = front };
 	return 0;
 }
 
@@ -138,6 +148,7 @@ void front_destroy(struct front *front)
 {
 	session_stop(front->session);
 	session_join(front->session);
+	front->fs->hooks = (struct fs_hooks){ .invalidate = NULL };
 	session_destroy(front->session);
 	free(front);
 }

@@ -17,6 +17,10 @@
 #include "core/request.h"
 #include "fuse/front.h"
 
+/* In an open file's handle: what it was opened for. */
+#define OP_FH_WRITE 0x1u
+#define OP_FH_READ 0x2u
+
 struct op {
 	fuse_req_t req;
 	struct front *front;

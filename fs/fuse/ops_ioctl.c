@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ops_ioctl.c -- inode flags, as lsattr, chattr and xfs_io ask for them
+ * ops_ioctl.c -- inode flags, as lsattr, chattr and xfs_io ask for them; the
+ *                way to the direct door
  *
- * The kernel has checked who asks (owner, CAP_LINUX_IMMUTABLE) and calls with
- * an open of its own; the size of the argument is in the command's number, and
- * is checked against what came.
+ * The kernel has checked who asks for flags (owner, CAP_LINUX_IMMUTABLE) and
+ * calls with an open of its own; the size of the argument is in the command's
+ * number, and is checked against what came.
  */
 #include "core/attr_flags.h"
+#include "core/token.h"
 #include "fuse/op.h"
+#include "udax/protocol.h"
 
 #include <errno.h>
 #include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* FS_DAX_FL, what GETFLAGS calls FS_XFLAG_DAX. */
@@ -116,6 +121,97 @@ static void set(fuse_req_t req, fuse_ino_t ino, unsigned int command,
 	op_finish(&op);
 }
 
+/* FUSE names the thread, the socket will name its process. */
+static pid_t thread_group(pid_t thread)
+{
+	pid_t group = 0;
+	char *line = NULL;
+	size_t room = 0;
+	char path[64];
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%ld/status", (long)thread);
+	status = fopen(path, "re");
+	if (!status)
+		return 0;
+	while (!group && getline(&line, &room, status) > 0)
+		if (strncmp(line, "Tgid:", 5) == 0)
+			group = (pid_t)strtol(line + 5, NULL, 10);
+	free(line);
+	fclose(status);
+	return group;
+}
+
+static int issue(struct op *op, const struct fuse_file_info *file,
+		 struct udax_ioc_token *out)
+{
+	const struct fuse_ctx *context = fuse_req_ctx(op->req);
+	struct token_caller caller = { .pid = context->pid,
+				       .uid = context->uid };
+	struct fs *fs = op->front->fs;
+	int err;
+
+	/* mmap(2) wants to read even where it is only stored to. */
+	if (!(file->fh & OP_FH_READ))
+		return -EACCES;
+	caller.pid = thread_group(context->pid);
+	if (!caller.pid) /* of a pid namespace that we do not see into */
+		return -EACCES;
+	err = token_allowed(fs, &caller);
+	if (err)
+		return err;
+	if (!fs->direct_socket[0])
+		return -ENOTSUP;
+	if (!op->inode || !fs_metadata_enter(fs))
+		return -ENXIO;
+	err = token_issue(fs, op->inode, file->fh & OP_FH_WRITE, &caller,
+			  out->token);
+	fs_metadata_exit(fs);
+	memcpy(out->socket, fs->direct_socket, sizeof(out->socket));
+	out->protocol = UDAX_PROTOCOL_VERSION;
+	return err;
+}
+
+/* Errors as they are: ENXIO of a device that is going, never EIO. */
+static void token(fuse_req_t req, fuse_ino_t ino,
+		  const struct fuse_file_info *file, unsigned int flags,
+		  size_t room)
+{
+	struct udax_ioc_token out;
+	struct op op;
+	int err;
+
+	op_begin_ungated(&op, req, "token", ino);
+	memset(&out, 0, sizeof(out));
+	if (flags & FUSE_IOCTL_DIR)
+		err = -ENODEV;
+	else if (room < sizeof(out))
+		err = -EINVAL;
+	else
+		err = issue(&op, file, &out);
+	if (err)
+		fuse_reply_err(req, -err);
+	else
+		fuse_reply_ioctl(req, 0, &out, sizeof(out));
+	op_finish(&op);
+}
+
+static void socket_path(fuse_req_t req, fuse_ino_t ino, size_t room)
+{
+	struct udax_ioc_socket out;
+	struct op op;
+
+	op_begin_ungated(&op, req, "socket", ino);
+	memset(&out, 0, sizeof(out));
+	memcpy(out.socket, op.front->fs->direct_socket, sizeof(out.socket));
+	out.protocol = UDAX_PROTOCOL_VERSION;
+	if (room < sizeof(out))
+		fuse_reply_err(req, EINVAL);
+	else
+		fuse_reply_ioctl(req, 0, &out, sizeof(out));
+	op_finish(&op);
+}
+
 static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command,
 		     void *arg, struct fuse_file_info *file, unsigned int flags,
 		     const void *in, size_t in_bytes, size_t out_bytes)
@@ -128,6 +224,12 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command,
 	case FS_IOC_SETFLAGS:
 	case FS_IOC_FSSETXATTR:
 		set(req, ino, command, in, in_bytes);
+		break;
+	case UDAX_IOC_TOKEN:
+		token(req, ino, file, flags, out_bytes);
+		break;
+	case UDAX_IOC_SOCKET:
+		socket_path(req, ino, out_bytes);
 		break;
 	default:
 		fuse_reply_err(req, ENOTTY);

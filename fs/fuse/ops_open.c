@@ -2,9 +2,8 @@
 /*
  * ops_open.c -- files opened and closed
  *
- * An open of a file carries in its handle whether it may write (FH_WRITER):
- * RELEASE comes after the last munmap, and what it gives back is what was
- * taken.
+ * An open of a file carries in its handle what it may do (OP_FH_*): RELEASE
+ * comes after the last munmap, and what it gives back is what was taken.
  */
 #include "core/attr.h"
 #include "core/dir.h"
@@ -15,11 +14,19 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 
-#define FH_WRITER 0x1u
-
 static bool opened_to_write(int flags)
 {
 	return (flags & O_ACCMODE) != O_RDONLY;
+}
+
+static uint64_t handle_of(int flags)
+{
+	uint64_t handle = opened_to_write(flags) ? OP_FH_WRITE : 0;
+
+	/* Mode 3 (ioctls only) counts as a writer and may do neither. */
+	if ((flags & O_ACCMODE) == O_RDONLY || (flags & O_ACCMODE) == O_RDWR)
+		handle |= OP_FH_READ;
+	return handle;
 }
 
 /*
@@ -34,10 +41,10 @@ static bool opened_to_write(int flags)
  * entries that remain from then say no more than "maybe cached" and cost the
  * next writable open its cache.
  *
- * Nor are pages kept of an inode without such entries: what the kernel has cached
- * since the last close is accounted for by nobody, and must not be found by a
- * program whose device may go. Entries say that a fill came after such an open,
- * so that what is cached is theirs.
+ * Nor are pages kept of an inode without such entries: what the kernel has
+ * cached since the last close is accounted for by nobody, and must not be found
+ * by a program whose device may go. Entries say that a fill came after such an
+ * open, so that what is cached is theirs.
  *
  * Otherwise pages are kept: they are coherent with direct reads and writes,
  * and other opens have them mapped.
@@ -69,7 +76,7 @@ static void describe(struct op *op, struct inode *inode,
 {
 	bool writer = opened_to_write(file->flags);
 
-	file->fh = writer ? FH_WRITER : 0;
+	file->fh = handle_of(file->flags);
 	file->direct_io = bypasses_cache(op->front, inode);
 	file->keep_cache = keeps_cache(inode, writer);
 	file->noflush = 1;
@@ -184,7 +191,7 @@ static void op_release(fuse_req_t req, fuse_ino_t ino,
 
 	op_begin_ungated(&op, req, "release", ino);
 	if (op.inode)
-		inode_close(op.front->fs, op.inode, file->fh & FH_WRITER);
+		inode_close(op.front->fs, op.inode, file->fh & OP_FH_WRITE);
 	fuse_reply_err(req, 0);
 	op_finish(&op);
 }
