@@ -3,6 +3,7 @@
 
 #include "core/fs.h"
 #include "core/inode.h"
+#include "core/lease.h"
 #include "journal/journal.h"
 
 #include <string.h>
@@ -120,6 +121,29 @@ void attr_touch(struct inode *inode, unsigned lazy)
 	}
 }
 
+void attr_move_mtime(struct inode *inode, const struct timespec *then)
+{
+	struct inode_active *active = atomic_load(&inode->active);
+	struct timespec to = *then;
+	struct timespec now;
+	struct times times;
+
+	if (!active || active->read_only)
+		return;
+	attr_now(&now);
+	if (later(&to, &now))
+		to = now;
+	times_of(inode->media, &times);
+	pthread_mutex_lock(&active->lazy_lock);
+	catch_up(active, &times);
+	if (later(&to, &times.mtime)) {
+		active->lazy_mtime = to;
+		atomic_fetch_or(&active->lazy, LAZY_MTIME);
+		atomic_store(&active->atime_good_s, 0);
+	}
+	pthread_mutex_unlock(&active->lazy_lock);
+}
+
 static void put_times(inode_media *copy, const struct times *times)
 {
 	copy->atime_s = times->atime.tv_sec;
@@ -213,6 +237,7 @@ void attr_get_locked(struct fs *fs, struct inode *inode, struct stat *out)
 	struct inode_active *active = atomic_load(&inode->active);
 	struct times times;
 
+	lease_gather_mtime(fs, inode);
 	times_of(media, &times);
 	if (active && atomic_load(&active->lazy)) {
 		pthread_mutex_lock(&active->lazy_lock);

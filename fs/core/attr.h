@@ -55,6 +55,9 @@ void attr_stamp(inode_media *copy, unsigned which);
  * an inode that is not active.
  */
 void attr_touch(struct inode *inode, unsigned lazy);
+/* mtime and ctime move on to then, if they have not been there: no further than
+ * now. As above. */
+void attr_move_mtime(struct inode *inode, const struct timespec *then);
 /* Put what lags into a media copy that a transaction carries anyway: at every
  * edit that stamps mtime or ctime. Times only move forward by it. */
 void attr_settle(struct inode *inode, inode_media *copy);

@@ -4,6 +4,7 @@
 #include "core/file.h"
 #include "core/fs.h"
 #include "core/inode.h"
+#include "core/lease.h"
 #include "core/request.h"
 #include "core/xattr.h"
 #include "journal/journal.h"
@@ -122,6 +123,8 @@ int attr_set(struct request *request, struct inode *inode,
 	if (!times_valid(attr, mask))
 		return -EINVAL;
 	pthread_rwlock_wrlock(&inode->lock);
+	/* What was stored before is older than the time that is set now. */
+	lease_gather_mtime(fs, inode);
 	if (mask & (ATTR_UID | ATTR_GID | ATTR_SIZE))
 		err = xattr_drop_capability_locked(request, inode);
 	if (!err && mask & ATTR_SIZE)

@@ -85,7 +85,8 @@ int file_fallocate(struct request *request, struct inode *inode, int mode,
 off_t file_seek(struct request *request, struct inode *inode, off_t offset,
 		int whence) __attribute__((warn_unused_result));
 
-/* Data is durable already: the timestamps that lag. */
+/* Data is durable already, but for what leases store: that, and the timestamps
+ * that lag. */
 int file_fsync(struct request *request, struct inode *inode)
 	__attribute__((warn_unused_result));
 

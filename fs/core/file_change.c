@@ -202,12 +202,26 @@ int file_change_leave_inline(struct file_change *change)
 	return 0;
 }
 
+/* Leased, so as a hole: what is written has real entries. */
+static bool change_is_seen(const struct file_change *change,
+			   const struct extent *piece, unsigned flags)
+{
+	struct inode_active *active = atomic_load(&change->inode->active);
+
+	return active && !(flags & EXTENT_UNWRITTEN) &&
+	       entry_table_has_leases(&active->entries, piece->start,
+				      extent_end(piece) - 1);
+}
+
 int file_change_fill_hole(struct file_change *change, const struct extent *hole,
 			  unsigned flags, struct extent *taken)
 {
 	struct extent got;
-	int error = file_space_take(change, hole, &got);
+	int error;
 
+	if (change_is_seen(change, hole, flags))
+		return -EBUSY;
+	error = file_space_take(change, hole, &got);
 	if (error)
 		return error;
 	got.flags = flags;
@@ -223,8 +237,11 @@ int file_change_fill_hole(struct file_change *change, const struct extent *hole,
 int file_change_mark(struct file_change *change, const struct extent *piece,
 		     unsigned flags)
 {
-	int error = extent_set_flags(change->fs, &change->map, *piece, flags);
+	int error;
 
+	if (change_is_seen(change, piece, flags))
+		return -EBUSY;
+	error = extent_set_flags(change->fs, &change->map, *piece, flags);
 	change->broken |= error != 0;
 	return error;
 }

@@ -83,12 +83,13 @@ int file_change_leave_inline(struct file_change *change)
 /*
  * New blocks for the hole at `hole->start`, as many of hole->blocks as one run
  * gives (file_space.c: which device, which blocks), put into the map. *taken:
- * what was got. -ENOSPC and not broken: the change is as it was.
+ * what was got. -ENOSPC and not broken: the change is as it was. -EBUSY: they
+ * would have bytes that a lease shows as zeros; nothing was done.
  */
 int file_change_fill_hole(struct file_change *change, const struct extent *hole,
 			  unsigned flags, struct extent *taken)
 	__attribute__((warn_unused_result));
-/* A piece of an extent gets other flags. */
+/* A piece of an extent gets other flags; -EBUSY as above. */
 int file_change_mark(struct file_change *change, const struct extent *piece,
 		     unsigned flags) __attribute__((warn_unused_result));
 /* A piece (extent_first) leaves the map and its blocks are free. */

@@ -6,6 +6,8 @@
  * first. Where a program may store to the page, a block must be there before:
  * the store reaches no handler and its writeback must find a place (R4).
  */
+#include "core/file_fill.h"
+
 #include "core/attr.h"
 #include "core/file.h"
 #include "core/file_change.h"
@@ -39,19 +41,18 @@ static bool fill_for_writing(const struct inode *inode)
 	return active && active->writers > 0;
 }
 
-/* The first run in the range that has no bytes yet; -ENOENT: all have. */
-static int fill_gap(const struct fs *fs, const struct tree *map,
-		    const struct fill *fill, struct extent *gap)
+int file_gap(const struct fs *fs, const struct tree *map, uint64_t start,
+	     uint64_t end, struct extent *gap)
 {
 	struct extent_walk walk;
-	int error = extent_walk_begin(&walk, fs, map, fill->start);
+	int error = extent_walk_begin(&walk, fs, map, start);
 
 	while (!error) {
 		error = extent_walk_next(&walk, gap);
-		if (error || gap->start >= fill->end)
+		if (error || gap->start >= end)
 			return error ? error : -ENOENT;
 		if (!extent_is_written(gap)) {
-			*gap = extent_clip(*gap, fill->start, fill->end);
+			*gap = extent_clip(*gap, start, end);
 			return 0;
 		}
 	}
@@ -73,15 +74,15 @@ static int fill_needs_blocks(const struct fs *fs, const struct inode *inode,
 	if (inode->media->format != INODE_EXTENTS || !fill_for_writing(inode))
 		return 0;
 	extent_map_init(&map, fs, NULL, inode->ino, inode->media);
-	error = fill_gap(fs, &map, fill, &gap);
+	error = file_gap(fs, &map, fill->start, fill->end, &gap);
 	return error == -ENOENT ? 0 : error ? error : 1;
 }
 
 /* One gap gets zeroed blocks; -ENOENT: there is none. */
-static int fill_one(struct file_change *change, const struct fill *fill)
+static int fill_one(struct file_change *change, uint64_t start, uint64_t end)
 {
 	struct extent gap;
-	int error = fill_gap(change->fs, &change->map, fill, &gap);
+	int error = file_gap(change->fs, &change->map, start, end, &gap);
 
 	if (error)
 		return error;
@@ -97,9 +98,8 @@ static int fill_one(struct file_change *change, const struct fill *fill)
 	return error;
 }
 
-/* Blocks for the whole range: a range is short, so mostly one transaction. */
-static int fill_blocks(struct request *request, struct inode *inode,
-		       const struct fill *fill)
+int file_make_blocks(struct request *request, struct inode *inode,
+		     uint64_t start, uint64_t end, bool gaps)
 {
 	struct file_change change;
 	int error;
@@ -109,16 +109,15 @@ static int fill_blocks(struct request *request, struct inode *inode,
 		if (error)
 			return error;
 		error = file_change_leave_inline(&change);
-		while (!error && fill_for_writing(inode) &&
-		       file_change_has_room(&change))
-			error = fill_one(&change, fill);
+		while (!error && gaps && file_change_has_room(&change))
+			error = fill_one(&change, start, end);
 		if (error && error != -ENOENT) {
 			file_change_abort(&change);
 			return error;
 		}
 		if (file_change_commit(&change))
 			return -EIO;
-	} while (!error && fill_for_writing(inode));
+	} while (!error && gaps);
 	return 0;
 }
 
@@ -141,7 +140,8 @@ static int fill_hold(struct request *request, struct inode *inode,
 	error = fill_needs_blocks(request->fs, inode, &fill);
 	if (error <= 0)
 		return error;
-	error = fill_blocks(request, inode, &fill);
+	error = file_make_blocks(request, inode, fill.start, fill.end,
+				 fill_for_writing(inode));
 	/* A reader of a small file can do without. */
 	return error == -ENOSPC && !fill_for_writing(inode) ? 0 : error;
 }

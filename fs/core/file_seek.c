@@ -4,6 +4,7 @@
 #include "core/file.h"
 #include "core/file_extent.h"
 #include "core/inode.h"
+#include "core/lease.h"
 #include "core/request.h"
 
 #include <errno.h>
@@ -103,5 +104,13 @@ int file_map(struct request *request, struct inode *inode, file_extent_fn *fn,
 
 int file_fsync(struct request *request, struct inode *inode)
 {
-	return attr_sync(request->fs, inode);
+	int err = 0;
+
+	if (lease_writable_on(inode)) {
+		err = lease_fsync(request, inode);
+		pthread_rwlock_rdlock(&inode->lock);
+		lease_gather_mtime(request->fs, inode);
+		pthread_rwlock_unlock(&inode->lock);
+	}
+	return err ? err : attr_sync(request->fs, inode);
 }

@@ -4,6 +4,7 @@
 #include "core/attr.h"
 #include "core/fs_private.h"
 #include "core/inode_table.h"
+#include "core/lease.h"
 #include "core/sizes.h"
 #include "core/token.h"
 #include "alloc/alloc.h"
@@ -37,6 +38,7 @@ static void fs_destroy(struct fs *fs)
 	unsigned i;
 
 	token_fini(fs);
+	lease_fini(fs);
 	inode_table_destroy(fs);
 	sizes_fini(fs);
 	journal_close(fs->journal);
@@ -168,6 +170,8 @@ int fs_mount(struct fs **out, char *const *paths, unsigned path_count,
 		err = sizes_init(fs);
 	if (!err)
 		err = token_init(fs);
+	if (!err)
+		err = lease_init(fs);
 	if (err) {
 		if (why_bytes > 0 && why_text && !why_text[0])
 			why_is(&why, "mount: %s", strerror(-err));
@@ -210,6 +214,7 @@ void fs_unmount(struct fs *fs)
 {
 	int err = 0;
 
+	lease_fini(fs);
 	if (!atomic_load(&fs->shut_down)) {
 		inode_table_evict(fs);
 		if (fs->journal) {

@@ -62,7 +62,8 @@ struct fs_options {
  */
 struct fs_hooks {
 	/* Write back and drop the kernel's pages of [offset, offset + length)
-	 * (length 0: to the end), and its attributes; offset -1: these alone. */
+	 * (length 0: to the end), and its attributes; offset -1: these alone.
+	 */
 	int (*invalidate)(void *arg, uint64_t ino, off_t offset, off_t length);
 	void *arg;
 };
@@ -97,11 +98,11 @@ struct fs {
 	pthread_mutex_t super_lock;    /* superblocks; inside the journal's */
 	pthread_mutex_t requests_lock; /* the registry of request.h; a leaf */
 	struct request *requests;
-	pthread_mutex_t lease_lock;    /* lease.h */
+	pthread_mutex_t lease_lock; /* lease.h */
 	struct leases *leases;
 	struct token_table *tokens;
 	struct sizes *sizes;
-	int sizes_fd;	       /* the page of sizes.h; to be handed out read-only */
+	int sizes_fd; /* the page of sizes.h; to be handed out read-only */
 	atomic_uint next_home; /* new files go to devices in turn */
 	/* An orphan could not be freed when its last user left. */
 	_Atomic bool orphans_left;

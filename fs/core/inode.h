@@ -12,8 +12,8 @@
  * Locking: inode.lock shared to read the media inode, its tree or its data,
  *          exclusive to change them; it prefers writers, so nobody takes it
  *          shared twice. Lookup counts, `opens`, `holds`, `writers` and `state`
- *          are under the table's mutex (a leaf). `active` does not go away while
- *          inode.lock is held in any mode, nor while there is an open or a hold.
+ *          are under the table's mutex (a leaf). `active` does not go away
+ * while inode.lock is held in any mode, nor while there is an open or a hold.
  * Errors:  -ESTALE no such inode, -EUCLEAN damaged, -ENOMEM, -ENOSPC.
  */
 #ifndef UDAX_CORE_INODE_H
@@ -124,6 +124,8 @@ void inode_close(struct fs *fs, struct inode *inode, bool for_writing);
 int inode_hold(struct fs *fs, struct inode *inode)
 	__attribute__((warn_unused_result));
 void inode_release_hold(struct fs *fs, struct inode *inode);
+/* One more, where there is one: with any lock held. */
+void inode_hold_again(struct fs *fs, struct inode *inode);
 /* active, made if need be (inode.lock held in either mode). */
 int inode_activate(struct fs *fs, struct inode *inode,
 		   struct inode_active **out)

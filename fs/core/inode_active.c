@@ -88,6 +88,14 @@ int inode_hold(struct fs *fs, struct inode *inode)
 	return err;
 }
 
+void inode_hold_again(struct fs *fs, struct inode *inode)
+{
+	pthread_mutex_lock(&fs->inodes->lock);
+	inode->lookups++;
+	atomic_load(&inode->active)->holds++;
+	pthread_mutex_unlock(&fs->inodes->lock);
+}
+
 /* Unless somebody has opened it or it has anything left to say. */
 static void deactivate(struct fs *fs, struct inode *inode)
 {

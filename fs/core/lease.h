@@ -26,7 +26,10 @@
  *
  * R11: granting first invalidates the kernel's pages of the range (if there are
  * entries that say it may have some) with no lock held, then looks whether a
- * fill came in between (active.fills), and starts over if so.
+ * fill came in between (entry_table_expel_end), and starts over if so.
+ *
+ * Among leases: who wants to write to a hole that others, or he himself, have
+ * leased as zeros gets -EAGAIN, and the zeros are called back meanwhile.
  *
  * Owns:    leases, pins; each lease holds its inode (inode_hold).
  * Units:   file pages of 4 KiB; ranges [first, last].
@@ -44,6 +47,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #define LEASE_RUNS_MAX 2000
@@ -55,14 +59,20 @@ struct lease;
 struct lease_pin;
 struct request;
 
-/* A client as core sees it; embedded in direct's own. */
+LIST_HEAD(lease_list, lease);
+LIST_HEAD(lease_pin_list, lease_pin);
+
+/* A client as core sees it; embedded in direct's own. Zeroed but for the first
+ * two. May go when lease_client_gone(LEASE_NO_DEVICE) has returned. */
 struct lease_client {
 	pid_t pid; /* thread group */
 	char command[16];
 	/* under fs.lease_lock: */
-	struct lease *leases;
-	struct lease_pin *pins;
-	uint64_t lease_count;
+	struct lease_list leases;
+	struct lease_pin_list pins;
+	uint64_t lease_count; /* what a lease was cut into counts singly */
+	uint64_t pin_count;
+	unsigned returning; /* threads on their way out with some of it */
 };
 
 struct lease_ops {
@@ -76,7 +86,7 @@ struct lease_ops {
 };
 
 int lease_init(struct fs *fs) __attribute__((warn_unused_result));
-/* All clients are gone, or will never be asked again. */
+/* What is left ends, with a line of log a client; none is looked at again. */
 void lease_fini(struct fs *fs);
 /* NULL: no door; then a break of a leased range is -EBUSY at once. */
 void lease_set_ops(struct fs *fs, const struct lease_ops *ops, void *arg);
@@ -158,6 +168,10 @@ int lease_sync(struct request *request, struct lease_client *client,
 	       uint64_t id, uint64_t first, uint64_t last)
 	__attribute__((warn_unused_result));
 
+/* The same for all leases of an inode that is open: fsync(2) of it. */
+int lease_fsync(struct request *request, struct inode *inode)
+	__attribute__((warn_unused_result));
+
 /* ---------------------------------------------------------------- devices */
 
 /*
@@ -191,20 +205,24 @@ struct lease_break {
 	 * back. Any thread, no lock held. */
 	void (*done)(struct lease_break *brk, int err);
 	/* private, under lease_lock: */
-	struct lease_break *next;
+	LIST_ENTRY(lease_break) of_file;
+	struct lease_file *file;
+	struct lease_break *next; /* to be told */
+	uint64_t obstacles;	  /* leases and pins in the range */
 	bool waiting;
-	bool recalled;
+	bool told; /* done() is about to be called, or was */
+	int err;
 };
 
 /*
  * 0: nothing is in the way (done is not called; the break is in force all the
- * same); -EINPROGRESS: done() will be called; -EBUSY: no door. The inode stays:
- * the caller's request holds it.
+ * same); -EINPROGRESS: done() will be called. -EBUSY: no door, -ENOMEM: it is
+ * not in force. The inode stays: the caller's request holds it.
  */
 int lease_break_start(struct fs *fs, struct lease_break *brk)
 	__attribute__((warn_unused_result));
-/* done() will not be called (any more): true; it was or is being: false. Then
- * lease_break_end() still. */
+/* True: done() will not be called any more. False: it was, is being or is about
+ * to be: wait for it. Then lease_break_end() still. */
 bool lease_break_cancel(struct fs *fs, struct lease_break *brk);
 /* No longer in force; after done() or cancel. */
 void lease_break_end(struct fs *fs, struct lease_break *brk);

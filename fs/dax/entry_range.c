@@ -129,7 +129,6 @@ static bool disassociate_one(struct entry_table *table, struct entry_slot slot)
 	return true;
 }
 
-/* Split what reaches over a bound of the range on this side; -ENOMEM. */
 static int cut_before(struct entry_table *table, uint64_t index)
 {
 	struct entry_waited waited = { .any = false };
@@ -143,6 +142,16 @@ static int cut_before(struct entry_table *table, uint64_t index)
 	    entry_is_lease(entry_slot_value(slot)))
 		err = entry_split_slot(table, slot);
 	entry_pass_on(table, &waited);
+	return err;
+}
+
+int entry_table_cut(struct entry_table *table, uint64_t index)
+{
+	int err;
+
+	pthread_mutex_lock(&table->lock);
+	err = cut_before(table, index);
+	pthread_mutex_unlock(&table->lock);
 	return err;
 }
 

@@ -278,9 +278,9 @@ static int insert_zero(struct entry_table *table, struct entry_slot slot,
 int entry_insert_slot(struct entry_table *table, struct entry_slot slot,
 		      const struct entry_new *new)
 {
-	assert(new->kind != ENTRY_EMPTY && new->holder != ENTRY_UNHELD);
+	assert(new->kind != ENTRY_EMPTY &&new->holder != ENTRY_UNHELD);
 	assert(!new->dirty ||
-	       (new->kind == ENTRY_REAL && new->holder == ENTRY_LEASE));
+	       (new->kind == ENTRY_REAL &&new->holder == ENTRY_LEASE));
 	if (entry_conflicts(entry_slot_value(slot), new))
 		return -EBUSY;
 	entry_slot_mark(slot, ENTRY_LEAVING, false); /* it is back */

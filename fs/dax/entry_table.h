@@ -183,9 +183,16 @@ int64_t entry_table_disassociate(struct entry_table *table, uint64_t first,
 				 uint64_t last)
 	__attribute__((warn_unused_result));
 
+/* No order-9 entry of leases reaches over the start of that page any more: a
+ * range that begins or ends there is disassociated without fail, as long as its
+ * leases last. 0, -ENOMEM. */
+int entry_table_cut(struct entry_table *table, uint64_t index)
+	__attribute__((warn_unused_result));
+
 /*
- * Marks of leased entries. Setting DIRTY waits for a flush under way, whose end
- * would wipe it out. An order-9 entry is marked as a whole.
+ * Marks of leased entries, but for zero ones. Setting DIRTY waits for a flush
+ * under way, whose end would wipe it out. An order-9 entry is marked as a
+ * whole.
  */
 void entry_table_set_mark(struct entry_table *table, uint64_t first,
 			  uint64_t last, enum entry_mark mark);

@@ -9,9 +9,12 @@ static uint64_t after(struct entry_slot slot)
 	return entry_slot_index(slot) + entry_pages(entry_slot_value(slot));
 }
 
+/* By somebody who may store to it: a hole has nothing to be flushed. */
 static bool is_leased(struct entry_slot slot)
 {
-	return entry_is_lease(entry_slot_value(slot));
+	uint64_t value = entry_slot_value(slot);
+
+	return entry_is_lease(value) && entry_is_real(value);
 }
 
 /* A lock bit of somebody else; the caller starts over from what it sees. */
