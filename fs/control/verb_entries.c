@@ -156,6 +156,41 @@ out_thread:
 	return err;
 }
 
+/* Which way programs reach the file's pages at the moment. */
+struct ways {
+	uint64_t ino;
+	bool kernel, lease;
+};
+
+static int note_way(const struct entry_info *info, void *arg)
+{
+	struct ways *ways = arg;
+
+	ways->kernel = ways->kernel || info->holder == ENTRY_KERNEL;
+	ways->lease = ways->lease || info->holder == ENTRY_LEASE;
+	return 0;
+}
+
+static void note_ways(struct inode *inode, struct entry_table *table, void *arg)
+{
+	struct ways *ways = arg;
+
+	if (inode->ino == ways->ino)
+		entry_table_walk(table, 0, UINT64_MAX, note_way, ways);
+}
+
+static const char *mapped_by(struct fs *fs, uint64_t ino)
+{
+	struct ways ways = { .ino = ino };
+
+	survey_tables(fs, note_ways, &ways);
+	if (ways.kernel && ways.lease)
+		return "lease+kernel_mapping";
+	if (ways.lease)
+		return "lease";
+	return ways.kernel ? "kernel_mapping" : "none";
+}
+
 void verb_filemap(struct command_context *context,
 		  struct json_object *arguments, struct answer *answer)
 {
@@ -177,5 +212,8 @@ void verb_filemap(struct command_context *context,
 	json_object_object_add(answer->json, "path",
 			       json_object_new_string(path));
 	add_number(answer->json, "inode", (uint64_t)ino);
+	json_object_object_add(
+		answer->json, "mapped_by",
+		json_object_new_string(mapped_by(context->fs, (uint64_t)ino)));
 	json_object_object_add(answer->json, "extents", extents);
 }

@@ -43,7 +43,9 @@ void verb_list(struct command_context *context, struct json_object *arguments,
 
 	add_text(mount, "mount", context->mountpoint);
 	add_count(mount, "pid", getpid());
-	add_text(mount, "direct_socket", NULL);
+	add_text(mount, "direct_socket",
+		 context->fs->direct_socket[0] ? context->fs->direct_socket
+					       : NULL);
 	add_text(mount, "dax", dax_name(context->fs));
 	add_count(mount, "devices", context->fs->device_count);
 	add_text(mount, "pgmap", pgmap_policy_name(context->fs->options.pgmap));

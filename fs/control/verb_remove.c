@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define STEP_MAX_MS (24 * 60 * 60 * 1000)
 #define CONTINUE_WAIT_MS 10000 /* a step that is about to stop */
 
 static struct json_object *report_json(const struct fs_device *device,
@@ -88,18 +89,42 @@ static int mode_of(struct json_object *arguments, enum removal_mode *mode)
 	return strcmp(name, "kill") == 0 ? 0 : -EINVAL;
 }
 
+/* How long each step of taking a lease back may last. */
+static int limits_of(struct json_object *arguments,
+		     struct removal_limits *limits)
+{
+	const struct {
+		const char *key;
+		unsigned *ms;
+	} steps[] = { { "recall_ms", &limits->recall_ms },
+		      { "zap_ms", &limits->zap_ms },
+		      { "kill_ms", &limits->kill_ms } };
+
+	*limits = REMOVAL_LIMITS_DEFAULT;
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int64_t ms = argument_integer(arguments, steps[i].key,
+					      *steps[i].ms);
+
+		if (ms < 0 || ms > STEP_MAX_MS)
+			return -EINVAL;
+		*steps[i].ms = (unsigned)ms;
+	}
+	return 0;
+}
+
 static void start(struct fs_device *device, struct json_object *arguments,
 		  struct answer *answer)
 {
+	struct removal_limits limits;
 	enum removal_mode mode;
 	int err;
 
-	if (mode_of(arguments, &mode)) {
-		answer_fail(answer, 2, "unknown mode");
+	if (mode_of(arguments, &mode) || limits_of(arguments, &limits)) {
+		answer_fail(answer, 2, "unknown mode, or a limit that is none");
 		return;
 	}
 	err = removal_start(device->removal, mode,
-			    argument_flag(arguments, "step"), NULL);
+			    argument_flag(arguments, "step"), &limits);
 	if (err == -EBUSY)
 		answer_fail(answer, 4,
 			    "%s: is being removed already; wait-device joins",

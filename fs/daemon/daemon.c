@@ -3,6 +3,7 @@
 #include "control/control.h"
 #include "daemon/devices.h"
 #include "device/guard.h"
+#include "direct/direct.h"
 #include "fuse/front.h"
 #include "util/log.h"
 
@@ -24,6 +25,7 @@ struct daemon {
 	struct devices devices;
 	struct front *front;
 	struct control *control;
+	struct direct *direct;
 	int signals;
 	bool told_to_end;
 };
@@ -128,6 +130,12 @@ static int bring_up_mount(struct daemon *daemon)
 		return err;
 	}
 	mountpoint_taken(daemon->mountpoint);
+	err = direct_start(&daemon->direct, daemon->fs, why, sizeof(why));
+	if (err) {
+		log_error("direct mappings of %s: %s", path, why);
+		return err;
+	}
+	daemon->devices.direct = daemon->direct;
 	err = control_start(&daemon->control, daemon->fs, path, why,
 			    sizeof(why));
 	if (err) {
@@ -185,6 +193,7 @@ static int with_filesystem(struct daemon *daemon, struct readiness *readiness)
 	take_down_control(daemon);
 	take_down_mount(daemon);
 	devices_fini(&daemon->devices);
+	direct_stop(daemon->direct);
 	if (daemon->front)
 		front_destroy(daemon->front);
 	fs_unmount(daemon->fs);

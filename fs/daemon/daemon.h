@@ -2,8 +2,8 @@
 /*
  * daemon.h -- the mount's life: everything brought up, served, taken down
  *
- * Up:   fault guard, devices and their filesystem, removals, mount, control,
- *       serving threads. What fails takes down what was up before it and
+ * Up:   fault guard, devices and their filesystem, removals, mount, direct
+ *       mappings, control, serving threads. What fails takes down what was up before it and
  *       leaves no mount behind.
  * Ends: when the connection ends (umount, the last user after umount -l,
  *       fusectl's abort), by SIGTERM or SIGINT. The first signal unmounts;

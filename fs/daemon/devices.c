@@ -2,6 +2,7 @@
 #include "daemon/devices.h"
 #include "control/control.h"
 #include "core/fs.h"
+#include "direct/direct.h"
 #include "fuse/front.h"
 #include "fuse/revoke.h"
 #include "util/log.h"
@@ -11,6 +12,9 @@
 
 static void tell(void *arg, unsigned int device)
 {
+	struct devices *devices = arg;
+
+	direct_device_changed(devices->direct, device, DEVICE_BLOCKING);
 }
 
 static void blocked(void *arg, unsigned int device)
@@ -21,8 +25,16 @@ static int revoke(void *arg, unsigned int device, enum removal_mode mode,
 		  const struct removal_limits *limits)
 {
 	struct devices *devices = arg;
+	int leases, mappings;
 
-	return fuse_revoke_device(devices->front, device, mode);
+	/* Clients are asked first, and answer while the kernel drops its
+	 * pages; then it is seen what they have left. */
+	leases = direct_revoke_device(devices->direct, device, mode, limits);
+	mappings = fuse_revoke_device(devices->front, device, mode);
+	if (leases)
+		leases = direct_revoke_device(devices->direct, device, mode,
+					      limits);
+	return mappings ? mappings : leases;
 }
 
 static int retire(void *arg, unsigned int device)
@@ -45,6 +57,7 @@ static void changed(void *arg, unsigned int device, enum removal_state state)
 
 	log_info("%s: %s", devices->fs->devices[device].path,
 		 removal_state_name(state));
+	direct_device_changed(devices->direct, device, state);
 	pthread_mutex_lock(&devices->lock);
 	control_device_changed(devices->control, device, state);
 	pthread_mutex_unlock(&devices->lock);

@@ -14,12 +14,14 @@
 #include <pthread.h>
 
 struct control;
+struct direct;
 struct front;
 struct fs;
 
 struct devices {
 	struct fs *fs;
 	struct front *front;	 /* set when there is one */
+	struct direct *direct;	 /* the same; NULL: off */
 	pthread_mutex_t lock;	 /* of control, against its end */
 	struct control *control; /* NULL: nobody is told */
 };

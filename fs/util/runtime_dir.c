@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DIR_MODE 0711
+
 int runtime_dir(char *path, size_t path_bytes, bool create)
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
@@ -21,12 +23,16 @@ int runtime_dir(char *path, size_t path_bytes, bool create)
 		n = snprintf(path, path_bytes, "/tmp/udaxfs-%u", geteuid());
 	if (n < 0 || (size_t)n >= path_bytes)
 		return -ENAMETOOLONG;
-	if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
+	if (create && mkdir(path, DIR_MODE) < 0 && errno != EEXIST)
 		return -errno;
 	if (lstat(path, &st) < 0)
 		return -errno;
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
-	    (st.st_mode & 077))
+	    (st.st_mode & 066))
 		return -EPERM;
+	/* Whatever the umask, and whoever made it before. */
+	if (create && (st.st_mode & 07777) != DIR_MODE &&
+	    chmod(path, DIR_MODE) < 0)
+		return -errno;
 	return 0;
 }

@@ -3,8 +3,10 @@
  * runtime_dir.h -- where the daemons of one user keep their sockets
  *
  * root: /run/udaxfs. Others: $XDG_RUNTIME_DIR/udaxfs, else /tmp/udaxfs-UID.
- * The directory is the user's own and closed to others (0700); one that is
- * not is refused, so nobody can put a socket there that we would trust.
+ * The directory is the user's own, and others may neither list nor change it
+ * (0711); one that is not so is refused, so nobody can put a socket there that
+ * we would trust. Who may connect is each socket's own mode: others get through
+ * to a socket that is open to them and whose name they were told.
  */
 #ifndef UDAX_UTIL_RUNTIME_DIR_H
 #define UDAX_UTIL_RUNTIME_DIR_H
@@ -12,7 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* 0, -ENAMETOOLONG, -EPERM (not ours, or open to others), or mkdir's error. */
+/* 0, -ENAMETOOLONG, -EPERM (not ours, or open to others), or mkdir's error.
+ * create: made, or its mode put right. */
 int runtime_dir(char *path, size_t path_bytes, bool create)
 	__attribute__((warn_unused_result));
 

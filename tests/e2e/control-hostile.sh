@@ -10,7 +10,7 @@ ok "mounts" udax_mount pmem0
 socket=/run/udaxfs/$daemon.control
 [ "$(id -u)" = 0 ] || socket=${XDG_RUNTIME_DIR:-/tmp/udaxfs-$(id -u)}/udaxfs/$daemon.control
 ok "the socket is there" test -S "$socket"
-is "for its user alone" "$(stat -c %a "$socket") $(stat -c %a "$(dirname "$socket")")" "600 700"
+is "for its user alone" "$(stat -c %a "$socket") $(stat -c %a "$(dirname "$socket")")" "600 711"
 
 cat >"$work/hostile.py" <<'PY'
 import json, socket, sys

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define TIMEOUT_MAX_S (INT64_MAX / 1000000)
+#define STEP_MAX_MS (24 * 60 * 60 * 1000)
 
 enum {
 	NEEDS_MOUNT = 1,
@@ -29,7 +30,7 @@ static const struct {
 } verbs[] = {
 	{ "list", MAY_MOUNT, "" },
 	{ "list-devices", NEEDS_MOUNT, "" },
-	{ "remove-device", NEEDS_MOUNT | NEEDS_DEVICE, "mtesnd" },
+	{ "remove-device", NEEDS_MOUNT | NEEDS_DEVICE, "mtesndrzk" },
 	{ "cancel-remove", NEEDS_MOUNT | NEEDS_DEVICE, "t" },
 	{ "continue", NEEDS_MOUNT | NEEDS_DEVICE, "t" },
 	{ "wait-device", NEEDS_MOUNT | NEEDS_DEVICE, "St" },
@@ -51,6 +52,9 @@ static const struct option long_options[] = {
 	{ "no-wait", no_argument, NULL, 'n' },
 	{ "dry-run", no_argument, NULL, 'd' },
 	{ "state", required_argument, NULL, 'S' },
+	{ "recall-ms", required_argument, NULL, 'r' },
+	{ "zap-ms", required_argument, NULL, 'z' },
+	{ "kill-ms", required_argument, NULL, 'k' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -62,6 +66,7 @@ void usage(void)
 	      "[--mode=drain|revoke|kill]\n"
 	      "               [--timeout=SEC] [--step] [--no-wait] "
 	      "[--dry-run]\n"
+	      "               [--recall-ms=N] [--zap-ms=N] [--kill-ms=N]\n"
 	      "       udaxctl cancel-remove MOUNT DEV\n"
 	      "       udaxctl continue MOUNT DEV\n"
 	      "       udaxctl wait-device MOUNT DEV --state=STATE "
@@ -111,6 +116,21 @@ static int add_timeout(struct options *options, const char *text)
 	return 0;
 }
 
+static int add_milliseconds(struct options *options, const char *key,
+			    const char *text)
+{
+	char *end;
+	long ms;
+
+	errno = 0;
+	ms = strtol(text, &end, 10);
+	if (end == text || *end || errno || ms < 0 || ms > STEP_MAX_MS)
+		return wrong("not a number of milliseconds: %s", text);
+	json_object_object_add(options->request, key,
+			       json_object_new_int64(ms));
+	return 0;
+}
+
 static void add_string(struct options *options, const char *key,
 		       const char *text)
 {
@@ -150,6 +170,12 @@ static int take_option(struct options *options, int letter)
 	case 'S':
 		add_string(options, "state", optarg);
 		return 0;
+	case 'r':
+		return add_milliseconds(options, "recall_ms", optarg);
+	case 'z':
+		return add_milliseconds(options, "zap_ms", optarg);
+	case 'k':
+		return add_milliseconds(options, "kill_ms", optarg);
 	case 'e':
 		add_flag(options, "evacuate");
 		return 0;
