@@ -121,6 +121,20 @@ static void revoke(struct removal *removal)
 	end_of_phase(removal, "removal-revoking-ends");
 }
 
+/* Nothing is counted, and nobody can come back to it uncounted. */
+static bool is_idle(struct removal *removal)
+{
+	const struct removal_ops *ops = removal->ops;
+	const bool never = false;
+
+	if (pgmap_wait_idle(removal->pgmap, deadline_in(POLL_MS)))
+		return false;
+	if (!ops->reachable || !ops->reachable(removal->arg, removal->device))
+		return true;
+	rest(removal, 1, &never);
+	return false;
+}
+
 /* True when the device is released: nobody can cancel any more. */
 static bool drain(struct removal *removal)
 {
@@ -129,8 +143,7 @@ static bool drain(struct removal *removal)
 	enter(removal, DEVICE_DRAINING);
 	/* The last notification has returned: nothing dirty is left. */
 	atomic_store_explicit(&removal->writeback, false, memory_order_release);
-	while (!removal_cancelled(removal) &&
-	       pgmap_wait_idle(removal->pgmap, deadline_in(POLL_MS)) != 0)
+	while (!removal_cancelled(removal) && !is_idle(removal))
 		;
 	end_of_phase(removal, "removal-draining-ends");
 	pause_point("removal-before-release");

@@ -20,8 +20,9 @@ struct world {
 	struct removal *removal;
 	bool alive_when_told;
 	atomic_int told, revoked, retired, closed;
-	atomic_int mappings; /* revoke answers -EAGAIN while any is left */
-	atomic_int rounds;   /* what gives back one thing a round */
+	atomic_int mappings;	/* revoke answers -EAGAIN while any is left */
+	atomic_int rounds;	/* what gives back one thing a round */
+	atomic_int descriptors; /* reachable although nothing is counted */
 	int retire_error;
 	atomic_int visited[DEVICE_FAILED + 1];
 };
@@ -48,6 +49,11 @@ static int revoke(void *arg, unsigned device, enum removal_mode mode,
 	return atomic_load(&world.mappings) ? -EAGAIN : 0;
 }
 
+static bool reachable(void *arg, unsigned device)
+{
+	return atomic_load(&world.descriptors) > 0;
+}
+
 static int retire(void *arg, unsigned device)
 {
 	atomic_fetch_add(&world.retired, 1);
@@ -68,6 +74,7 @@ static void changed(void *arg, unsigned device, enum removal_state state)
 static const struct removal_ops ops = {
 	.tell = tell,
 	.revoke = revoke,
+	.reachable = reachable,
 	.retire = retire,
 	.close = close_device,
 	.changed = changed,
@@ -171,6 +178,26 @@ START_TEST(a_pin_is_waited_for_and_a_deadline_ends_only_the_wait)
 	pgmap_unpin(world.pgmap, 7, 0);
 	wait_for(DEVICE_DEAD);
 	ck_assert_int_eq(atomic_load(&world.retired), 1);
+}
+END_TEST
+
+START_TEST(who_can_reach_it_uncounted_is_waited_for)
+{
+	atomic_store(&world.descriptors, 1);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, false, NULL), 0);
+	wait_for(DEVICE_DRAINING);
+	ck_assert_int_eq(
+		removal_wait(world.removal, DEVICE_DEAD, deadline_in(50)),
+		-ETIMEDOUT);
+	ck_assert_int_eq(pgmap_references(world.pgmap), 0);
+	ck_assert_int_eq(removal_cancel(world.removal), 0);
+	wait_for(DEVICE_LIVE);
+	ck_assert_int_eq(
+		removal_start(world.removal, REMOVAL_REVOKE, false, NULL), 0);
+	wait_for(DEVICE_DRAINING);
+	atomic_store(&world.descriptors, 0);
+	wait_for(DEVICE_DEAD);
 }
 END_TEST
 
@@ -322,6 +349,7 @@ int main(void)
 		       a_second_start_is_refused_and_one_on_a_dead_device_too);
 	tcase_add_test(rules,
 		       a_pin_is_waited_for_and_a_deadline_ends_only_the_wait);
+	tcase_add_test(rules, who_can_reach_it_uncounted_is_waited_for);
 	tcase_add_test(rules, drain_waits_for_mappings_to_go_by_themselves);
 	tcase_add_test(rules,
 		       dirty_pages_are_admitted_until_revoking_has_ended);
