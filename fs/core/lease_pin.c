@@ -47,22 +47,23 @@ bool lease_unpinned_locked(const struct lease_file *file, uint64_t lease,
 
 /* Leased pages as runs on their device, joined where they go on. */
 struct gather {
-	uint64_t first, last; /* file pages */
 	struct lease_pin_run *runs;
 	unsigned count, room;
 };
 
-static int gather_add(struct gather *gather, uint64_t page, uint64_t npages)
+static int gather_run(const struct entry_run *run, void *arg)
 {
+	struct gather *gather = arg;
 	struct lease_pin_run *runs = gather->runs;
 	unsigned room = 2 * gather->room + 4;
 
-	if (gather->count > 0 &&
-	    runs[gather->count - 1].device_page +
-			    runs[gather->count - 1].npages ==
-		    page) {
-		runs[gather->count - 1].npages += npages;
-		return 0;
+	if (gather->count > 0) {
+		struct lease_pin_run *last = &runs[gather->count - 1];
+
+		if (last->device_page + last->npages == run->device_page) {
+			last->npages += run->npages;
+			return 0;
+		}
 	}
 	if (gather->count == gather->room) {
 		runs = realloc(runs, room * sizeof(*runs));
@@ -71,31 +72,17 @@ static int gather_add(struct gather *gather, uint64_t page, uint64_t npages)
 		gather->runs = runs;
 		gather->room = room;
 	}
-	runs[gather->count++] = (struct lease_pin_run){ page, npages };
+	runs[gather->count++] = (struct lease_pin_run){ run->device_page,
+							run->npages };
 	return 0;
-}
-
-static int gather_entry(const struct entry_info *info, void *arg)
-{
-	uint64_t end = info->index + (UINT64_C(1) << info->order);
-	struct gather *gather = arg;
-	uint64_t from = lease_max(info->index, gather->first);
-	uint64_t to = lease_min(end - 1, gather->last);
-
-	if (info->kind != ENTRY_REAL || info->holder != ENTRY_LEASE)
-		return 0;
-	return gather_add(gather, info->device_page + (from - info->index),
-			  to - from + 1);
 }
 
 /* Where the lease's pages are; file pages that are there by now. */
 static int gather_range(struct gather *gather, struct inode *inode,
 			uint64_t first, uint64_t last)
 {
-	gather->first = first;
-	gather->last = last;
-	return entry_table_walk(lease_entries(inode), first, last, gather_entry,
-				gather);
+	return entry_table_walk_leased(lease_entries(inode), first, last,
+				       gather_run, gather);
 }
 
 /* All unpinned parts of one piece in the range. */

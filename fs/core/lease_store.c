@@ -67,11 +67,9 @@ static int flush_drain(struct flush *flush)
 	return err;
 }
 
-static int flush_leaving(const struct entry_info *info, void *arg)
+static int flush_leaving(const struct entry_run *run, void *arg)
 {
-	if (info->kind == ENTRY_REAL && info->holder == ENTRY_LEASE)
-		(void)flush_pages(arg, info->device, info->device_page,
-				  UINT64_C(1) << info->order);
+	(void)flush_pages(arg, run->device, run->device_page, run->npages);
 	return 0;
 }
 
@@ -81,8 +79,9 @@ void lease_store_flush(struct fs *fs, const struct lease_piece *piece)
 
 	if (!piece->lease->writable)
 		return;
-	entry_table_walk(lease_entries(piece->lease->inode), piece->first,
-			 piece->last, flush_leaving, &flush);
+	entry_table_walk_leased(lease_entries(piece->lease->inode),
+				piece->first, piece->last, flush_leaving,
+				&flush);
 	/* Of a device that has failed nothing is believed anyway. */
 	(void)flush_drain(&flush);
 }

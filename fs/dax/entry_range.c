@@ -4,7 +4,8 @@
 
 #include <errno.h>
 
-#define HOLD_MAX 512 /* entries under one hold of the lock */
+#define HOLD_MAX 512	  /* entries under one hold of the lock */
+#define RUN_HOLD_MAX 4096 /* the same where they are only looked at */
 #define SNAPSHOTS 32
 #define DEVICE_ANY UINT32_MAX
 
@@ -214,6 +215,82 @@ int entry_table_walk(struct entry_table *table, uint64_t first, uint64_t last,
 				(UINT64_C(1) << infos[i].order);
 		}
 	} while (count == SNAPSHOTS);
+	return 0;
+}
+
+/* What of an entry lies in the range; npages 0: no leased block. */
+static struct entry_run run_of(struct entry_slot slot, uint64_t first,
+			       uint64_t last)
+{
+	uint64_t value = entry_slot_value(slot);
+	uint64_t index = entry_slot_index(slot);
+	uint64_t end = index + entry_pages(value);
+	uint64_t skip = first > index ? first - index : 0;
+
+	if (!entry_is_lease(value) || !entry_is_real(value))
+		return (struct entry_run){ .npages = 0 };
+	if (last < end - 1)
+		end = last + 1;
+	return (struct entry_run){ .index = index + skip,
+				   .npages = end - index - skip,
+				   .device = entry_device(value),
+				   .device_page = entry_page(value) + skip };
+}
+
+static bool run_goes_on(const struct entry_run *run,
+			const struct entry_run *next)
+{
+	return run->index + run->npages == next->index &&
+	       run->device == next->device &&
+	       run->device_page + run->npages == next->device_page;
+}
+
+/* As many as fit, of as many entries as are looked at under one hold; *first
+ * moves on, *more: there may be others. */
+static unsigned run_snapshot(struct entry_table *table, uint64_t *first,
+			     uint64_t last, struct entry_run runs[SNAPSHOTS],
+			     bool *more)
+{
+	unsigned count = 0, held = 0;
+	struct entry_slot slot;
+
+	*more = false;
+	pthread_mutex_lock(&table->lock);
+	while ((slot = entry_tree_next(table->root, *first, last)).node) {
+		struct entry_run run = run_of(slot, *first, last);
+
+		*more = count == SNAPSHOTS || held++ == RUN_HOLD_MAX;
+		if (*more)
+			break;
+		*first = entry_slot_index(slot) +
+			 entry_pages(entry_slot_value(slot));
+		if (run.npages == 0)
+			continue;
+		if (count > 0 && run_goes_on(&runs[count - 1], &run))
+			runs[count - 1].npages += run.npages;
+		else
+			runs[count++] = run;
+	}
+	pthread_mutex_unlock(&table->lock);
+	return count;
+}
+
+int entry_table_walk_leased(struct entry_table *table, uint64_t first,
+			    uint64_t last, entry_run_fn *fn, void *arg)
+{
+	struct entry_run runs[SNAPSHOTS];
+	bool more;
+
+	do {
+		unsigned count = run_snapshot(table, &first, last, runs, &more);
+
+		for (unsigned i = 0; i < count; i++) {
+			int ret = fn(&runs[i], arg);
+
+			if (ret)
+				return ret;
+		}
+	} while (more);
 	return 0;
 }
 

@@ -217,6 +217,20 @@ typedef int entry_fn(const struct entry_info *info, void *arg);
 int entry_table_walk(struct entry_table *table, uint64_t first, uint64_t last,
 		     entry_fn *fn, void *arg);
 
+/*
+ * Where the leased pages of a range are, joined where they go on on the device;
+ * holes left out. Snapshots, as above.
+ */
+struct entry_run {
+	uint64_t index;
+	uint64_t npages;
+	unsigned device;
+	uint64_t device_page;
+};
+typedef int entry_run_fn(const struct entry_run *run, void *arg);
+int entry_table_walk_leased(struct entry_table *table, uint64_t first,
+			    uint64_t last, entry_run_fn *fn, void *arg);
+
 /* Entries of every kind; the kernel's; the kernel's zero ones. */
 uint64_t entry_table_count(struct entry_table *table);
 uint64_t entry_table_kernel(struct entry_table *table);

@@ -53,7 +53,8 @@ static int tally_one(const struct entry_info *info, void *arg)
 	ck_assert(!info->towrite || info->kind == ENTRY_REAL);
 	ck_assert(!info->dirty || info->holder == ENTRY_LEASE);
 	if (info->kind != ENTRY_REAL) {
-		ck_assert_uint_eq(info->associations, 0);
+		ck_assert_uint_eq(info->associations > 0,
+				  info->holder == ENTRY_LEASE);
 		return 0;
 	}
 	ck_assert_uint_ge(info->associations, 1);
@@ -67,6 +68,24 @@ static int tally_one(const struct entry_info *info, void *arg)
 	return 0;
 }
 
+static int count_kernel(const struct entry_info *info, void *arg)
+{
+	uint64_t *counts = arg;
+
+	counts[0] += info->holder == ENTRY_KERNEL;
+	counts[1] += info->holder == ENTRY_KERNEL && info->kind == ENTRY_ZERO;
+	return 0;
+}
+
+static void check_counts(struct entry_table *table)
+{
+	uint64_t counts[2] = { 0, 0 };
+
+	entry_table_walk(table, 0, TO_THE_END, count_kernel, counts);
+	ck_assert_uint_eq(entry_table_kernel(table), counts[0]);
+	ck_assert_uint_eq(entry_table_kernel_zeros(table), counts[1]);
+}
+
 static void check_device(struct fixture *fixture, unsigned device)
 {
 	struct pgmap *pgmap = fixture->pgmaps[device];
@@ -76,6 +95,7 @@ static void check_device(struct fixture *fixture, unsigned device)
 	expected = (uint64_t)pgmap_stat(pgmap, PGMAP_PINNED_PAGES);
 	for (int i = 0; i < TABLES; i++) {
 		tally.end = 0;
+		check_counts(&fixture->tables[i]);
 		entry_table_walk(&fixture->tables[i], 0, TO_THE_END, tally_one,
 				 &tally);
 		expected += entry_table_active(&fixture->tables[i], device);

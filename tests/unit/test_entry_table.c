@@ -5,7 +5,9 @@
 #include <check.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static struct fixture fix;
 static struct entry_table *const table = &fix.tables[0];
@@ -528,6 +530,162 @@ START_TEST(zero_runs_take_order_9_and_are_filled_in_part)
 }
 END_TEST
 
+static struct entry_new leased_hole(void)
+{
+	return (struct entry_new){ .kind = ENTRY_ZERO, .holder = ENTRY_LEASE };
+}
+
+START_TEST(leases_of_a_hole_are_counted_without_a_reference)
+{
+	fill(5, leased_hole());
+	fill(5, leased_hole());
+	ck_assert_int_eq(entry_at(table, 5).kind, ENTRY_ZERO);
+	ck_assert_int_eq(entry_at(table, 5).holder, ENTRY_LEASE);
+	ck_assert_uint_eq(entry_at(table, 5).associations, 2);
+	ck_assert_int_eq(references(), 0);
+	ck_assert_uint_eq(entry_table_kernel(table), 0);
+	entry_table_set_mark(table, 5, 5, ENTRY_DIRTY);
+	ck_assert(!entry_at(table, 5).dirty);
+	ck_assert_int_eq(entry_table_disassociate(table, 0, TO_THE_END), 0);
+	ck_assert_int_eq(entry_table_disassociate(table, 0, TO_THE_END), 1);
+	ck_assert_uint_eq(entry_table_count(table), 0);
+}
+END_TEST
+
+START_TEST(a_hole_is_under_kernel_mappings_or_leases_or_has_a_block)
+{
+	const struct entry_new kernel = kernel_page(5), hole = zero_page(),
+			       lease = lease_page(5), leased = leased_hole();
+
+	fill(5, leased_hole());
+	ck_assert_int_eq(entry_table_fill(table, 5, &kernel), -EBUSY);
+	ck_assert_int_eq(entry_table_fill(table, 5, &hole), -EBUSY);
+	ck_assert_int_eq(entry_table_fill(table, 5, &lease), -EBUSY);
+	fill(6, zero_page());
+	ck_assert_int_eq(entry_table_fill(table, 6, &leased), -EBUSY);
+	fill(7, kernel_page(7));
+	ck_assert_int_eq(entry_table_fill(table, 7, &leased), -EBUSY);
+	fill(8, lease_page(8));
+	ck_assert_int_eq(entry_table_fill(table, 8, &leased), -EBUSY);
+	ck_assert_uint_eq(entry_table_count(table), 4);
+	ck_assert_int_eq(references(), 2);
+}
+END_TEST
+
+START_TEST(a_leased_unit_of_hole_is_cut_with_its_leases)
+{
+	fill_run(0, UNIT, leased_hole());
+	fill_run(0, UNIT, leased_hole());
+	ck_assert_uint_eq(entry_table_count(table), 1);
+	fill_run(5, 10, leased_hole());
+	ck_assert_uint_eq(entry_table_count(table), UNIT);
+	ck_assert_uint_eq(entry_at(table, 4).associations, 2);
+	ck_assert_uint_eq(entry_at(table, 5).associations, 3);
+	ck_assert_int_eq(entry_table_disassociate(table, 0, UNIT - 1), 0);
+	ck_assert_int_eq(entry_table_disassociate(table, 10, UNIT - 1),
+			 UNIT - 15);
+	ck_assert_int_eq(delete_range(0, TO_THE_END), 15);
+}
+END_TEST
+
+static int add_run(const struct entry_run *run, void *arg)
+{
+	struct entry_run **next = arg;
+
+	*(*next)++ = *run;
+	return 0;
+}
+
+START_TEST(runs_are_joined_and_clipped)
+{
+	struct entry_run runs[100], *next = runs;
+
+	fill_run(0, UNIT, lease_page(UNIT)); /* order 9 */
+	fill_run(UNIT, 10, lease_page(2 * UNIT));
+	fill(UNIT + 10, leased_hole());
+	fill_run(UNIT + 11, 5, lease_page(2 * UNIT + 11));
+	fill_run(UNIT + 20, 1, kernel_page(4 * UNIT));
+	for (uint64_t i = 0; i < 70; i++) /* each its own */
+		fill(2 * UNIT + i, lease_page(8 * UNIT - 2 * i));
+	ck_assert_int_eq(entry_table_walk_leased(table, 3, 2 * UNIT + 69,
+						 add_run, &next),
+			 0);
+	ck_assert_int_eq(next - runs, 2 + 70);
+	ck_assert_uint_eq(runs[0].index, 3);
+	ck_assert_uint_eq(runs[0].npages, UNIT + 7);
+	ck_assert_uint_eq(runs[0].device_page, UNIT + 3);
+	ck_assert_uint_eq(runs[1].index, UNIT + 11);
+	ck_assert_uint_eq(runs[1].npages, 5);
+	ck_assert_uint_eq(runs[71].device_page, 8 * UNIT - 138);
+	next = runs;
+	entry_table_walk_leased(table, 9, 9, add_run, &next);
+	ck_assert_int_eq(next - runs, 1);
+	ck_assert_uint_eq(runs[0].npages, 1);
+}
+END_TEST
+
+/* ------------------------------------------------- from the kernel to leases
+ */
+
+START_TEST(what_was_not_filled_again_is_expelled)
+{
+	fill_run(0, 20, kernel_page(0));
+	fill(20, zero_page());
+	fill(30, lease_page(30));
+	ck_assert_uint_eq(entry_table_kernel(table), 21);
+	ck_assert_uint_eq(entry_table_kernel_zeros(table), 1);
+	ck_assert(!entry_table_expel_begin(table, 21, TO_THE_END));
+	ck_assert(entry_table_expel_begin(table, 10, 30));
+	fill(5, kernel_page(5)); /* elsewhere */
+	ck_assert_int_eq(entry_table_expel_end(table, 10, 30), 11);
+	ck_assert_uint_eq(entry_table_kernel(table), 10);
+	ck_assert_uint_eq(entry_table_kernel_zeros(table), 0);
+	ck_assert_uint_eq(entry_table_count(table), 11);
+}
+END_TEST
+
+START_TEST(what_was_filled_again_stays)
+{
+	fill_run(0, 20, kernel_page(0));
+	fill(20, zero_page());
+	ck_assert(entry_table_expel_begin(table, 0, 30));
+	fill(7, kernel_page(7)); /* the same again */
+	ck_assert_int_eq(entry_table_expel_end(table, 0, 30), -EAGAIN);
+	ck_assert(entry_table_expel_begin(table, 0, 30));
+	fill(20, zero_page());
+	ck_assert_int_eq(entry_table_expel_end(table, 0, 30), -EAGAIN);
+	ck_assert(entry_table_expel_begin(table, 0, 30));
+	fill(25, zero_page()); /* a new one */
+	ck_assert_int_eq(entry_table_expel_end(table, 0, 30), -EAGAIN);
+	ck_assert(entry_table_expel_begin(table, 0, 30));
+	ck_assert_int_eq(entry_table_expel_end(table, 0, 30), 22);
+}
+END_TEST
+
+START_TEST(a_fill_of_a_part_keeps_an_order_9_entry)
+{
+	fill_run(0, UNIT, kernel_page(UNIT));
+	ck_assert(entry_table_expel_begin(table, 100, 110));
+	fill(3, kernel_page(UNIT + 3));
+	ck_assert_int_eq(entry_table_expel_end(table, 100, 110), -EAGAIN);
+	ck_assert(entry_table_expel_begin(table, 100, 110));
+	ck_assert_int_eq(entry_table_expel_end(table, 100, 110), 11);
+	ck_assert_uint_eq(entry_table_kernel(table), UNIT - 11);
+}
+END_TEST
+
+START_TEST(leases_are_found_among_the_kernels)
+{
+	ck_assert(!entry_table_has_leases(table, 0, TO_THE_END));
+	fill_run(0, 20, kernel_page(0));
+	ck_assert(!entry_table_has_leases(table, 0, TO_THE_END));
+	fill(30, leased_hole());
+	ck_assert(entry_table_has_leases(table, 30, 30));
+	ck_assert(!entry_table_has_leases(table, 0, 29));
+	ck_assert(!entry_table_has_leases(table, 31, TO_THE_END));
+}
+END_TEST
+
 /* -------------------------------------------------------------- delete */
 
 START_TEST(delete_counts_entries_and_leaves_neighbours)
@@ -605,6 +763,35 @@ START_TEST(delete_device_takes_its_entries_only)
 	ck_assert_int_eq(entry_table_delete_device(table, 0, ENTRY_OF_ALL), 1);
 	ck_assert_uint_eq(entry_table_count(table), 2);
 	ck_assert_int_eq(references(), 0);
+}
+END_TEST
+
+/* A client of 4 GiB goes, none of it in order-9 entries: aimed at in 100 ms. */
+START_TEST(a_million_leased_pages_are_let_go)
+{
+	const uint64_t pages = 1000000;
+	struct pgmap *pgmap, *pgmaps[1];
+	struct timespec from, to;
+	struct entry_table large;
+	struct entry_new new = lease_page(1); /* out of phase */
+
+	ck_assert_int_eq(
+		pgmap_create(&pgmap, pages + 1, PGMAP_COUNTER, NULL, NULL), 0);
+	pgmaps[0] = pgmap;
+	ck_assert_int_eq(entry_table_init(&large, pgmaps), 0);
+	new.dirty = true;
+	ck_assert_int_eq(entry_table_fill_run(&large, 0, pages, &new, NULL), 0);
+	ck_assert_int_eq(pgmap_references(pgmap), (int64_t)pages);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	ck_assert_int_eq(entry_table_disassociate(&large, 0, pages - 1), pages);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	printf("# 10^6 leased entries deleted in %.1f ms\n",
+	       (double)(to.tv_sec - from.tv_sec) * 1e3 +
+		       (double)(to.tv_nsec - from.tv_nsec) / 1e6);
+	ck_assert_int_eq(pgmap_references(pgmap), 0);
+	ck_assert_int_eq(pgmap_stat(pgmap, PGMAP_LEASES), 0);
+	entry_table_fini(&large);
+	pgmap_destroy(pgmap);
 }
 END_TEST
 
@@ -810,6 +997,17 @@ static TCase *insert_case(void)
 	tcase_add_test(inserts, a_lease_of_a_part_cuts_an_order_9_lease);
 	tcase_add_test(inserts, half_a_lease_ends);
 	tcase_add_test(inserts, zero_runs_take_order_9_and_are_filled_in_part);
+	tcase_add_test(inserts,
+		       leases_of_a_hole_are_counted_without_a_reference);
+	tcase_add_test(
+		inserts,
+		a_hole_is_under_kernel_mappings_or_leases_or_has_a_block);
+	tcase_add_test(inserts, a_leased_unit_of_hole_is_cut_with_its_leases);
+	tcase_add_test(inserts, runs_are_joined_and_clipped);
+	tcase_add_test(inserts, what_was_not_filled_again_is_expelled);
+	tcase_add_test(inserts, what_was_filled_again_stays);
+	tcase_add_test(inserts, a_fill_of_a_part_keeps_an_order_9_entry);
+	tcase_add_test(inserts, leases_are_found_among_the_kernels);
 	return inserts;
 }
 
@@ -823,6 +1021,7 @@ static TCase *range_case(void)
 	tcase_add_test(ranges, delete_asks_for_the_holder);
 	tcase_add_test(ranges, delete_takes_all_associations);
 	tcase_add_test(ranges, delete_device_takes_its_entries_only);
+	tcase_add_test(ranges, a_million_leased_pages_are_let_go);
 	tcase_add_test(ranges, kernel_mappings_carry_no_dirty_mark);
 	tcase_add_test(ranges, writeback_flushes_dirty_entries_once);
 	tcase_add_test(ranges,

@@ -1144,36 +1144,6 @@ START_TEST(a_lease_in_a_hundred_thousand_pieces)
 }
 END_TEST
 
-/* 10^6 pages that are leased singly: the aim is 100 ms for letting them go. */
-START_TEST(a_million_entries)
-{
-	const uint64_t pages = 1000000;
-	uint64_t first = 0;
-	struct lease_gone out;
-	int64_t start_ns;
-	double seconds;
-
-	/* A page of each unit first: so none becomes an entry of order 9. */
-	ck_assert_int_eq(fixture_truncate(pages * 4096), 0);
-	for (uint64_t page = 0; page < pages; page += 512)
-		lease(&alice, page, 1, true);
-	start_ns = clock_monotonic_ns();
-	while (first < pages) {
-		lease(&alice, first, pages, true);
-		first = got.last + 1;
-	}
-	printf("# 10^6 pages leased, with zeros: %.0f ms\n",
-	       seconds_since(start_ns) * 1e3);
-	ck_assert_uint_eq(entry_table_count(entries()), pages);
-	start_ns = clock_monotonic_ns();
-	out = gone(&alice, 0);
-	seconds = seconds_since(start_ns);
-	printf("# %ju entries deleted in %.0f ms\n", (uintmax_t)out.entries,
-	       seconds * 1e3);
-	ck_assert_int_eq(pgmap_stat(pgmap(), PGMAP_LEASES), 0);
-}
-END_TEST
-
 static void setup_two(void)
 {
 	setup_size(2, "32M");
@@ -1182,11 +1152,6 @@ static void setup_two(void)
 static void teardown_two(void)
 {
 	teardown_devices(2);
-}
-
-static void setup_large(void)
-{
-	setup_size(1, "4300M");
 }
 
 static TCase *grant_case(void)
@@ -1256,7 +1221,6 @@ int main(void)
 	TCase *two = tcase_create("two devices");
 	TCase *over = tcase_create("unmount");
 	TCase *many = tcase_create("many");
-	TCase *large = tcase_create("large");
 	SRunner *runner = srunner_create(suite);
 	int failed;
 
@@ -1274,10 +1238,6 @@ int main(void)
 	tcase_add_test(many, a_hundred_thousand_leases);
 	tcase_add_test(many, a_lease_in_a_hundred_thousand_pieces);
 	suite_add_tcase(suite, many);
-	tcase_add_checked_fixture(large, setup_large, teardown);
-	tcase_set_timeout(large, 120);
-	tcase_add_test(large, a_million_entries);
-	suite_add_tcase(suite, large);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
