@@ -37,6 +37,13 @@ static int revoke(void *arg, unsigned int device, enum removal_mode mode,
 	return mappings ? mappings : leases;
 }
 
+static bool reachable(void *arg, unsigned int device)
+{
+	struct devices *devices = arg;
+
+	return direct_device_reachable(devices->direct, device);
+}
+
 static int retire(void *arg, unsigned int device)
 {
 	struct devices *devices = arg;
@@ -67,6 +74,7 @@ static const struct removal_ops operations = {
 	.tell = tell,
 	.blocked = blocked,
 	.revoke = revoke,
+	.reachable = reachable,
 	.retire = retire,
 	.close = close_device,
 	.changed = changed,

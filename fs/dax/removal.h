@@ -86,9 +86,9 @@ struct removal_ops {
 	int (*revoke)(void *arg, unsigned device, enum removal_mode mode,
 		      const struct removal_limits *limits);
 	/*
-	 * The counter is zero. Can anybody reach the device all the same, who
-	 * was given a descriptor and has only said that he unmapped? Asked
-	 * until not. NULL: nobody can.
+	 * Draining: can anybody reach the device whatever the counter says,
+	 * who was given a descriptor and has perhaps only said that he
+	 * unmapped? Asked until not. NULL: nobody can.
 	 */
 	bool (*reachable)(void *arg, unsigned device);
 	/* Last stores: checkpoint, roll, clean mark. */

@@ -121,18 +121,20 @@ static void revoke(struct removal *removal)
 	end_of_phase(removal, "removal-revoking-ends");
 }
 
-/* Nothing is counted, and nobody can come back to it uncounted. */
+/* Nobody can come back to it uncounted, and nothing is counted. In this order:
+ * who is asked for his lock enters a gate, which ends with the counter. */
 static bool is_idle(struct removal *removal)
 {
 	const struct removal_ops *ops = removal->ops;
-	const bool never = false;
 
-	if (pgmap_wait_idle(removal->pgmap, deadline_in(POLL_MS)))
+	pthread_mutex_lock(&removal->lock);
+	removal->progress = false;
+	pthread_mutex_unlock(&removal->lock);
+	if (ops->reachable && ops->reachable(removal->arg, removal->device)) {
+		rest(removal, POLL_MS, &removal->progress);
 		return false;
-	if (!ops->reachable || !ops->reachable(removal->arg, removal->device))
-		return true;
-	rest(removal, 1, &never);
-	return false;
+	}
+	return pgmap_wait_idle(removal->pgmap, deadline_in(POLL_MS)) == 0;
 }
 
 /* True when the device is released: nobody can cancel any more. */

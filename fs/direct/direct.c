@@ -133,6 +133,20 @@ int direct_revoke_device(struct direct *direct, unsigned int device,
 	return clear ? 0 : -EAGAIN;
 }
 
+bool direct_device_reachable(struct direct *direct, unsigned int device)
+{
+	const struct client *client;
+	bool any = false;
+
+	if (!direct)
+		return false;
+	pthread_mutex_lock(&direct->lock);
+	for (client = direct->clients; client && !any; client = client->next)
+		any = grant_any_locked(client, device);
+	pthread_mutex_unlock(&direct->lock);
+	return any;
+}
+
 /* ------------------------------------------------------------------ socket */
 
 static mode_t socket_mode(const struct fs *fs)

@@ -57,6 +57,10 @@ int direct_revoke_device(struct direct *direct, unsigned device,
 			 const struct removal_limits *limits)
 	__attribute__((warn_unused_result));
 
+/* removal_ops.reachable: has any client a descriptor of the device, or mappings
+ * by it, whatever it said it gave back? */
+bool direct_device_reachable(struct direct *direct, unsigned device);
+
 /* Closes every connection, after telling; leases that are left stay counted. */
 void direct_stop(struct direct *direct);
 

@@ -43,8 +43,8 @@
  *     lock the byte is free too.                             [UNDER_WAY]
  *   - What has to be proven gone is a client's descriptor; it may have said
  *     UNMAP for all its leases and kept the mappings. So revoking asks who was
- *     given one, not who has leases, and draining asks again when the counter
- *     is zero: a pin may have been all that was left.
+ *     given one, not who has leases, and draining asks again: a pin may have
+ *     been all that let it pass.
  *     [COUNTER_ALONE]
  *   - Whether a break is in force is asked where the lease is published, in
  *     one hold of the lock; earlier, and the break waits for a lease that
