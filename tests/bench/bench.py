@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 
+import direct
 from peers import PEERS, BenchError, Fleet, say
 from report import as_json, aims, tables
 from rows import ALL_ROWS, FULL, GROUPS, QUICK, Context, lay_out
@@ -31,8 +32,9 @@ def arguments():
     parser.add_argument("--quick", action="store_true",
                         help="less of everything, to try it out")
     parser.add_argument("--only", metavar="ROW", action="append",
-                        choices=ALL_ROWS + ["refs"], help="this row (repeats): "
-                        + ", ".join(ALL_ROWS) + ", refs")
+                        choices=ALL_ROWS + ["refs"] + direct.ROWS,
+                        help="this row (repeats): "
+                        + ", ".join(ALL_ROWS + ["refs"] + direct.ROWS))
     parser.add_argument("--peers", metavar="LIST",
                         default=",".join(cls.name for cls in PEERS),
                         help="of %(default)s")
@@ -103,7 +105,7 @@ def reference_costs(build, *flags):
     return done.stdout.strip()
 
 
-def report(options, facts, results, refs, seconds):
+def report(options, facts, results, refs, figures, seconds):
     names = [cls.name for cls in PEERS
              if any(cls.name in samples for samples in results.values())]
     print(", ".join(f"{key} {value}" for key, value in facts.items()))
@@ -111,6 +113,8 @@ def report(options, facts, results, refs, seconds):
         print(f"\n{tables(results, names)}")
     if refs:
         print(f"\n{refs}")
+    if figures:
+        print(f"\n{direct.table(figures)}")
     if results and aims(results):
         print(f"\n{aims(results)}")
     print(f"\n{seconds:.0f} seconds{', --quick' if options.quick else ''}")
@@ -139,13 +143,19 @@ def bench(options):
         refs = reference_costs(build)
         if options.json:
             refs_json = json.loads(reference_costs(build, "--json"))
+    rows = [row for row in direct.ROWS
+            if not options.only or row in options.only]
+    figures = []
+    if rows:
+        figures = direct.measure(work + ".direct", build, options.quick, rows)
     seconds = time.monotonic() - start
-    report(options, facts, results, refs, seconds)
+    report(options, facts, results, refs, figures, seconds)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"version": 1, "quick": options.quick,
                        "seconds": seconds, "facts": facts,
-                       "rows": as_json(results), "refs": refs_json},
+                       "rows": as_json(results), "refs": refs_json,
+                       "direct": [figure.to_json() for figure in figures]},
                       file, indent=1)
             file.write("\n")
 

@@ -26,14 +26,6 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-void wait_for_go(void)
-{
-	puts("ready");
-	fflush(stdout);
-	if (getchar() == EOF)
-		exit(1); /* the driver is gone */
-}
-
 void span_begin(struct span *span)
 {
 	span->wall_ns = now_ns(CLOCK_MONOTONIC);

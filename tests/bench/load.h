@@ -22,7 +22,7 @@ struct span {
 	uint64_t cpu_ns;
 };
 
-/* Says ready and waits for the driver's word. */
+/* Says ready and waits for the driver's word (wait.c). */
 void wait_for_go(void);
 /* Both clocks into span; then what has gone by since into it. */
 void span_begin(struct span *span);
