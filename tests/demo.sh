@@ -14,7 +14,7 @@ tree=${UDAX_DEMO_TREE:-/usr/include}	# what is copied in
 device=$work/pmem0 mount=$work/mnt mapper_pid=
 
 clean_up() {
-	[ -z "$mapper_pid" ] || kill "$mapper_pid" 2>/dev/null || true
+	[ -z "$mapper_pid" ] || kill -9 "$mapper_pid" 2>/dev/null || true
 	if grep -qs " $mount fuse.udaxfs " /proc/mounts; then
 		umount "$mount" 2>/dev/null || umount -l "$mount" || true
 	fi
@@ -30,6 +30,18 @@ act() { step=$((step + 1)); printf '\n\033[1m%d. %s\033[0m\n' "$step" "$*"; }
 run() { printf '   $ %s\n' "$*" | sed "s|$work/||g"; "$@" | sed "s/^/   /"; }
 die() { printf 'demo: %s\n' "$*" >&2; exit 1; }
 
+# start_mapper COMMAND...: a program that maps a file and does what it is told.
+start_mapper() {
+	local line
+	coproc MAPPER { exec "$@"; }
+	mapper_pid=$MAPPER_PID
+	read -r -t 20 line <&"${MAPPER[0]}" && [ "$line" = mapped ] || die "mapper: ${line:-no answer}"
+}
+end_mapper() {
+	eval "exec ${MAPPER[1]}>&-"
+	wait "$mapper_pid" 2>/dev/null || true
+	mapper_pid=
+}
 # ask LINE: one command to the program that has the file mapped.
 ask() { local answer; printf '%s\n' "$1" >&"${MAPPER[1]}"; read -r -t 20 answer <&"${MAPPER[0]}" || answer="no answer in 20 s"; echo "$answer"; }
 show() { local answer; answer=$(ask "$2"); printf '   %-44s %s\n' "$1" "$answer"; [ "$answer" = "$3" ] || die "expected $3"; }
@@ -52,9 +64,7 @@ printf '   %s files, equal\n' "$(find "$mount/tree" -type f | wc -l)"
 
 act "A program maps a file and stores to it"
 head -c 16384 /dev/zero >"$mount/data"
-coproc MAPPER { exec mapper "$mount/data"; }
-mapper_pid=$MAPPER_PID
-read -r -t 20 line <&"${MAPPER[0]}" && [ "$line" = mapped ] || die "mapper: ${line:-no answer}"
+start_mapper mapper "$mount/data"
 show "store 42 to byte 4096" "store 4096 42" ok
 show "load it" "load 4096" 42
 show "read(2) sees it, too" "pread 4096" 42
@@ -69,9 +79,7 @@ show "load from the mapping" "load 4096" "SIGBUS BUS_ADRERR right"
 show "store to the mapping" "store 4096 43" "SIGBUS BUS_ADRERR right"
 show "read(2)" "pread 4096" EIO
 show "write(2) of mapped memory to a pipe" "pipe 4096" EFAULT
-eval "exec ${MAPPER[1]}>&-"
-wait "$mapper_pid" 2>/dev/null || true
-mapper_pid=
+end_mapper
 run umount "$mount"
 run fsck.udaxfs -n "$device"
 
@@ -81,6 +89,31 @@ run udaxfs "$device" "$mount"
 printf '   byte 4096 of data is 42\n'
 run diff -r --no-dereference "$tree" "$mount/tree"
 printf '   the tree is equal\n'
+
+act "The same program under udax-run: now it maps the device itself"
+start_mapper udax-run mapper "$mount/data"
+show "load what is there" "load 4096" 42
+show "store 43: no system call, no copy, no daemon" "store 4096 43" ok
+[ "$(od -An -tu1 -j4096 -N1 "$mount/data" | tr -d ' ')" = 43 ] || die "the mount does not see the store"
+printf '   another program reads 43 through the mount\n'
+run udaxctl list-holders "$mount"
+run udaxctl list-entries "$mount" "$mount/data"
+run udaxctl verify "$mount"
+
+act "It is stopped, cannot answer, and its device is taken away all the same"
+run kill -STOP "$mapper_pid"
+run udaxctl remove-device "$mount" "$device" --recall-ms=500
+state=$(sed -n 's/^State:[[:space:]]*//p' "/proc/$mapper_pid/status")
+printf '   the program is alive: %s\n' "$state"
+[[ $state == T* ]] || die "expected a stopped program"
+run kill -CONT "$mapper_pid"
+show "it continues, and loads" "load 4096" "SIGBUS BUS_ADRERR right"
+show "write(2) of mapped memory to a pipe" "pipe 4096" EFAULT
+end_mapper
 run umount "$mount"
 run fsck.udaxfs -n "$device"
+run udaxfs "$device" "$mount"
+[ "$(od -An -tu1 -j4096 -N1 "$mount/data" | tr -d ' ')" = 43 ] || die "the store was lost"
+printf '   byte 4096 of data is 43\n'
+run umount "$mount"
 printf '\nThat was the whole life of a device. README.md has the tour.\n'
