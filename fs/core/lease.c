@@ -5,6 +5,7 @@
 #include "util/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -297,6 +298,28 @@ void lease_client_tally(struct fs *fs, const struct lease_client *client,
 	out->leases += device == LEASE_NO_DEVICE || device == lease->device;
 	LIST_FOREACH(pin, &client->pins, of_client)
 	out->pins += device == LEASE_NO_DEVICE || device == pin->device;
+	pthread_mutex_unlock(&fs->lease_lock);
+}
+
+void lease_client_renamed(struct fs *fs, struct lease_client *client, pid_t pid,
+			  const char *command)
+{
+	struct lease_pin *pin;
+	struct lease *lease;
+
+	pthread_mutex_lock(&fs->lease_lock);
+	client->pid = pid;
+	snprintf(client->command, sizeof(client->command), "%s", command);
+	LIST_FOREACH(lease, &client->leases, of_client)
+	{
+		lease->pid = pid;
+		memcpy(lease->command, client->command, sizeof(lease->command));
+	}
+	LIST_FOREACH(pin, &client->pins, of_client)
+	{
+		pin->pid = pid;
+		memcpy(pin->command, client->command, sizeof(pin->command));
+	}
 	pthread_mutex_unlock(&fs->lease_lock);
 }
 

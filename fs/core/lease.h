@@ -153,6 +153,11 @@ struct lease_tally {
 void lease_client_tally(struct fs *fs, const struct lease_client *client,
 			unsigned device, struct lease_tally *out);
 
+/* Another process maps on for the client (a child of it): it is the one that
+ * holds from now on. */
+void lease_client_renamed(struct fs *fs, struct lease_client *client, pid_t pid,
+			  const char *command);
+
 /* Where a lease's pages are on its device, for a zap: at most `room` ranges of
  * bytes, pinned ones left out; how many there are. */
 struct lease_place {

@@ -247,6 +247,7 @@ static struct direct *direct_new(struct fs *fs)
 	for (unsigned int i = 0; i < fs->device_count; i++) {
 		struct revocation *revocation = &direct->revocations[i];
 
+		direct->probes[i] = -1;
 		revocation->state = DEVICE_LIVE;
 		if (fs->devices[i].removal)
 			revocation->state =

@@ -290,7 +290,8 @@ static int zap(struct job *job)
 				     .pidfd = client->pidfd };
 	struct target_ranges ranges = { 0 };
 	struct lease_tally tally;
-	int err = lease_device_file(fs, job->device, &target.dev, &target.ino);
+	int err = grant_device_file(client->direct, job->device, &target.dev,
+				    &target.ino);
 
 	if (err)
 		return err;
@@ -329,7 +330,7 @@ static int end_client(struct job *job)
 
 	if (!has_ended(client->pidfd))
 		return end_process(client->who.pid, client->pidfd);
-	err = lease_device_file(client->direct->fs, job->device, &others.dev,
+	err = grant_device_file(client->direct, job->device, &others.dev,
 				&others.ino);
 	if (err)
 		return err;
@@ -355,7 +356,8 @@ static void name(struct job *job)
 	FILE *file;
 
 	if (job->device == LEASE_NO_DEVICE ||
-	    lease_device_file(fs, job->device, &others.dev, &others.ino))
+	    grant_device_file(client->direct, job->device, &others.dev,
+			      &others.ino))
 		return;
 	find_others(client, &others);
 	if (others.count == 0)
@@ -367,10 +369,7 @@ static void name(struct job *job)
 			command[strcspn(command, "\n")] = '\0';
 		fclose(file);
 	}
-	pthread_mutex_lock(&fs->lease_lock);
-	client->lease.pid = others.pid[0];
-	memcpy(client->lease.command, command, sizeof(command));
-	pthread_mutex_unlock(&fs->lease_lock);
+	lease_client_renamed(fs, &client->lease, others.pid[0], command);
 }
 
 /* -------------------------------------------------------------------- queue */

@@ -5,16 +5,21 @@
  * One a device and mode. The list is the client's, under direct.lock; opening
  * one is for the worker that holds send_lock. What is being opened counts as
  * held, so that a removal that begins meanwhile does not overlook it.
+ *
+ * Locks are asked about by a descriptor of our own, the probe, which is open as
+ * long as anybody has a grant of the device: not by the device itself, whose
+ * gate closes with the last counted reference, when somebody may still have a
+ * descriptor and nothing else.
  */
 #include "direct/private.h"
 #include "util/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-#define GRANTS_MAX (2 * ROLL_MAX) /* each device, each mode */
 
 static struct grant *find_locked(const struct client *client,
 				 unsigned int device, bool writable)
@@ -65,13 +70,18 @@ static int may_publish(const struct client *client, const struct task *task,
 	return 0;
 }
 
-/* direct.lock held: the byte of the one there is, or 0. */
-static uint64_t byte_locked(const struct client *client, unsigned int device,
-			    bool writable)
+/* direct.lock held. 1: somebody has that lock; 0: nobody. Who cannot be asked
+ * does not say that it is free. */
+static bool byte_held_locked(const struct direct *direct, unsigned int device,
+			     uint64_t byte)
 {
-	const struct grant *grant = find_locked(client, device, writable);
+	struct flock lock = { .l_type = F_WRLCK,
+			      .l_whence = SEEK_SET,
+			      .l_start = (off_t)byte,
+			      .l_len = 1 };
 
-	return grant ? grant->lock_byte : 0;
+	return fcntl(direct->probes[device], F_OFD_GETLK, &lock) != 0 ||
+	       lock.l_type != F_UNLCK;
 }
 
 /* direct.lock held. */
@@ -88,10 +98,67 @@ static struct grant *add_locked(struct client *client, unsigned int device,
 		grant->writable = writable;
 		grant->next = client->grants;
 		client->grants = grant;
+		client->direct->grants[device]++;
 	}
 	grant->lock_byte = client->direct->next_lock_byte++;
 	grant->opening = true;
 	return grant;
+}
+
+/* direct.lock held. */
+static void unlink_locked(struct client *client, struct grant **at)
+{
+	struct direct *direct = client->direct;
+	struct grant *grant = *at;
+	int *probe = &direct->probes[grant->device];
+
+	*at = grant->next;
+	if (--direct->grants[grant->device] == 0 && *probe >= 0) {
+		close(*probe);
+		*probe = -1;
+	}
+	free(grant);
+}
+
+/* direct.lock held. It could not be opened. */
+static void drop_locked(struct client *client, const struct grant *grant)
+{
+	struct grant **at = &client->grants;
+
+	while (*at != grant)
+		at = &(*at)->next;
+	unlink_locked(client, at);
+}
+
+/* direct.lock held. The descriptor that locks are asked about by. */
+static int probe_locked(struct direct *direct, unsigned int device, int fd)
+{
+	char self[64];
+
+	if (direct->probes[device] >= 0)
+		return 0;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	direct->probes[device] = open(self, O_RDONLY | O_CLOEXEC);
+	return direct->probes[device] < 0 ? -errno : 0;
+}
+
+/* direct.lock held. [publish]; *opened when there is something to be opened. */
+static int take_locked(struct client *client, const struct task *task,
+		       const struct lease_grant *lease, bool writable,
+		       struct grant **opened)
+{
+	unsigned int device = lease->device;
+	const struct grant *grant;
+	int err = may_publish(client, task, lease);
+
+	if (err || device == LEASE_NO_DEVICE)
+		return err;
+	grant = find_locked(client, device, writable);
+	/* Still with the client: nothing to be sent. */
+	if (grant && byte_held_locked(client->direct, device, grant->lock_byte))
+		return 0;
+	*opened = add_locked(client, device, writable);
+	return *opened ? 0 : -ENOMEM;
 }
 
 int grant_take(struct client *client, const struct task *task,
@@ -100,36 +167,29 @@ int grant_take(struct client *client, const struct task *task,
 {
 	struct direct *direct = client->direct;
 	unsigned int device = lease->device;
-	uint64_t byte = 0;
 	int err;
 
 	*fd = -1;
 	*opened = NULL;
 	pthread_mutex_lock(&direct->lock);
-	err = may_publish(client, task, lease);
-	if (!err && device != LEASE_NO_DEVICE)
-		byte = byte_locked(client, device, writable);
+	err = take_locked(client, task, lease, writable, opened);
 	pthread_mutex_unlock(&direct->lock);
-	if (err || device == LEASE_NO_DEVICE)
-		return err;
-	/* Still with the client: nothing to be sent. */
-	if (byte && lease_device_held(direct->fs, device, byte) == 1)
-		return 0;
-	pthread_mutex_lock(&direct->lock);
-	err = may_publish(client, task, lease);
-	if (!err) {
-		*opened = add_locked(client, device, writable);
-		err = *opened ? 0 : -ENOMEM;
-	}
-	pthread_mutex_unlock(&direct->lock);
-	if (err)
+	if (err || !*opened)
 		return err;
 	*fd = lease_device_open(direct->fs, device, writable,
 				(*opened)->lock_byte);
-	if (*fd >= 0)
+	pthread_mutex_lock(&direct->lock);
+	err = *fd < 0 ? *fd : probe_locked(direct, device, *fd);
+	if (err)
+		drop_locked(client, *opened);
+	pthread_mutex_unlock(&direct->lock);
+	if (!err)
 		return 0;
-	grant_failed(client, *opened);
-	return *fd;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	*opened = NULL;
+	return err;
 }
 
 void grant_sent(struct client *client, struct grant *grant)
@@ -139,42 +199,20 @@ void grant_sent(struct client *client, struct grant *grant)
 	pthread_mutex_unlock(&client->direct->lock);
 }
 
-/* Its byte is free, or will be when what was queued is dropped. */
-void grant_failed(struct client *client, struct grant *grant)
-{
-	grant_sent(client, grant);
-}
-
 unsigned int grant_held(struct client *client, unsigned int device)
 {
 	struct direct *direct = client->direct;
-	struct {
-		unsigned int device;
-		uint64_t byte;
-	} held[GRANTS_MAX];
-	unsigned int count = 0, opening = 0, left = 0;
+	unsigned int held = 0;
 	struct grant *grant;
 
 	pthread_mutex_lock(&direct->lock);
-	for (grant = client->grants; grant; grant = grant->next) {
-		if (device != LEASE_NO_DEVICE && grant->device != device)
-			continue;
-		if (grant->opening) {
-			opening++;
-			continue;
-		}
-		held[count].device = grant->device;
-		held[count++].byte = grant->lock_byte;
-	}
+	for (grant = client->grants; grant; grant = grant->next)
+		if (device == LEASE_NO_DEVICE || grant->device == device)
+			held += grant->opening ||
+				byte_held_locked(direct, grant->device,
+						 grant->lock_byte);
 	pthread_mutex_unlock(&direct->lock);
-	for (unsigned int i = 0; i < count; i++) {
-		int answer = lease_device_held(direct->fs, held[i].device,
-					       held[i].byte);
-
-		/* Who cannot say does not say that it is free. */
-		left += answer != 0;
-	}
-	return left + opening;
+	return held;
 }
 
 void grant_forget_locked(struct client *client, unsigned int device)
@@ -182,15 +220,28 @@ void grant_forget_locked(struct client *client, unsigned int device)
 	struct grant **at = &client->grants;
 
 	while (*at) {
-		struct grant *grant = *at;
-
-		if (device != LEASE_NO_DEVICE && grant->device != device) {
-			at = &grant->next;
-			continue;
-		}
-		*at = grant->next;
-		free(grant);
+		if (device == LEASE_NO_DEVICE || (*at)->device == device)
+			unlink_locked(client, at);
+		else
+			at = &(*at)->next;
 	}
+}
+
+int grant_device_file(struct direct *direct, unsigned int device, dev_t *dev,
+		      ino_t *ino)
+{
+	struct stat st;
+	int err = -ENXIO;
+
+	pthread_mutex_lock(&direct->lock);
+	if (direct->probes[device] >= 0)
+		err = fstat(direct->probes[device], &st) < 0 ? -errno : 0;
+	pthread_mutex_unlock(&direct->lock);
+	if (!err) {
+		*dev = st.st_dev;
+		*ino = st.st_ino;
+	}
+	return err;
 }
 
 bool grant_any_locked(const struct client *client, unsigned int device)

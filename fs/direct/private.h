@@ -231,7 +231,9 @@ struct direct {
 	uint64_t next_job;
 	uint64_t next_lock_byte;
 	struct revocation revocations[ROLL_MAX];
-	uint64_t looks; /* of the loop, at all of them */
+	unsigned int grants[ROLL_MAX]; /* how many clients have */
+	int probes[ROLL_MAX];	       /* -1: nobody has any (grant.c) */
+	uint64_t looks;		       /* of the loop, at all of them */
 
 	pthread_t loop;
 	pthread_t workers[WORKERS];
@@ -284,19 +286,21 @@ void handle_free_all(struct client *client);
 
 /*
  * The client's descriptor for a lease that is about to be sent; send_lock held.
- * *fd: to be sent along and closed, or -1: the client has it. *opened: to be
- * told to grant_sent() or grant_failed().
+ * *fd: to be sent along and closed, or -1: the client has it. *opened: not
+ * NULL: to be told to grant_sent() when it was tried.
  */
 int grant_take(struct client *client, const struct task *task,
 	       const struct lease_grant *lease, bool writable, int *fd,
 	       struct grant **opened);
 void grant_sent(struct client *client, struct grant *grant);
-void grant_failed(struct client *client, struct grant *grant);
 /* How many locks of the client's on the device (LEASE_NO_DEVICE: on any) are
  * held. Forgets nothing. */
 unsigned int grant_held(struct client *client, unsigned int device);
 /* What was held is proven gone: forget it. direct.lock held. */
 void grant_forget_locked(struct client *client, unsigned int device);
+/* As /proc/PID/maps shows it. -ENXIO: nobody has a grant of it. */
+int grant_device_file(struct direct *direct, unsigned int device, dev_t *dev,
+		      ino_t *ino);
 bool grant_any_locked(const struct client *client, unsigned int device);
 
 /* ------------------------------------------------------------------ send.c */

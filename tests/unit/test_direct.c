@@ -360,6 +360,28 @@ START_TEST(a_device_is_clear_when_the_locks_say_so)
 }
 END_TEST
 
+/* The counter is at zero then, and every gate is closed. */
+START_TEST(a_descriptor_alone_holds_a_device)
+{
+	uint64_t lease;
+	char *at = map_file(&one, &lease, true);
+
+	ck_assert_int_eq(
+		client_range(&one, UDAX_UNMAP, lease, 0, FILE_PAGES * PAGE), 0);
+	ck_assert_uint_eq(count_leases(), 0);
+	ck_assert_int_eq(pgmap_kill(core.fs->devices[0].pgmap), 0);
+	ck_assert(!device_is_clear());
+	usleep(100000);
+	ck_assert(!device_is_clear());
+	munmap(at, FILE_PAGES * PAGE);
+	ck_assert(!device_is_clear());
+	close(one.device_fd[1]);
+	one.device_fd[1] = -1;
+	ck_assert(soon(device_is_clear));
+	ck_assert_int_eq(pgmap_resurrect(core.fs->devices[0].pgmap), 0);
+}
+END_TEST
+
 START_TEST(nothing_is_granted_while_a_device_is_revoked)
 {
 	uint32_t handle = open_file(&one, true);
@@ -547,6 +569,7 @@ static void add_taking_back(Suite *suite)
 	tcase_add_test(tcase, a_break_ends_when_the_client_does);
 	tcase_add_test(tcase, a_break_of_pinned_pages_waits_for_unpin);
 	tcase_add_test(tcase, a_device_is_clear_when_the_locks_say_so);
+	tcase_add_test(tcase, a_descriptor_alone_holds_a_device);
 	tcase_add_test(tcase, nothing_is_granted_while_a_device_is_revoked);
 	tcase_add_test(tcase,
 		       after_a_cancel_what_was_recalled_comes_back_first);
