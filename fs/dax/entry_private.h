@@ -12,6 +12,19 @@
 #include "dax/entry_table.h"
 #include "dax/entry_wait.h"
 
+/*
+ * What many deletions take off their device's numbers, at once: under one hold
+ * of the lock and in one read-side section, for a put may be the last.
+ */
+struct entry_batch {
+	struct pgmap *pgmap;
+	int64_t entries, kernel, leases;
+};
+
+/* Lock the table, and from here on gather; and the end of it. */
+void entry_batch_begin(struct entry_table *table, struct entry_batch *batch);
+void entry_batch_end(struct entry_table *table);
+
 /* Whose wake this thread took. */
 struct entry_waited {
 	bool any;

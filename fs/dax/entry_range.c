@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Deleting, disassociating, walking: operations over ranges of a table. */
+/* Deleting, disassociating: operations over ranges of a table. */
 #include "dax/entry_private.h"
 
 #include <errno.h>
 
-#define HOLD_MAX 512	  /* entries under one hold of the lock */
-#define RUN_HOLD_MAX 4096 /* the same where they are only looked at */
-#define SNAPSHOTS 32
+#define HOLD_MAX 512 /* entries under one hold of the lock */
 #define DEVICE_ANY UINT32_MAX
 
 /* True: the entry is gone. */
@@ -60,15 +58,32 @@ static int act_on(struct entry_table *table, const struct range_op *op,
 	return 1;
 }
 
+/* Until somebody has unlocked it, if it is locked still; then look again. */
+static void wait_for(struct entry_table *table, uint64_t index)
+{
+	struct entry_slot slot;
+
+	pthread_mutex_lock(&table->lock);
+	slot = entry_tree_find(table->root, index);
+	if (slot.node && entry_is_locked(entry_slot_value(slot))) {
+		index = entry_slot_index(slot);
+		entry_wait_sleep(table, index);
+		/* We take no lock bit: let the next one look, too. */
+		entry_wait_wake_next(table, index);
+	}
+	pthread_mutex_unlock(&table->lock);
+}
+
 static int64_t for_each_meant(struct entry_table *table,
 			      const struct range_op *op)
 {
 	uint64_t index = op->first;
+	struct entry_batch batch;
 	int64_t deleted = 0;
 	unsigned held = 0;
 	int ret = 0;
 
-	pthread_mutex_lock(&table->lock);
+	entry_batch_begin(table, &batch);
 	while (ret >= 0) {
 		struct entry_slot slot = entry_tree_next(table->root, index,
 							 op->last);
@@ -76,8 +91,8 @@ static int64_t for_each_meant(struct entry_table *table,
 		if (!slot.node)
 			break;
 		if (++held % HOLD_MAX == 0) {
-			pthread_mutex_unlock(&table->lock);
-			pthread_mutex_lock(&table->lock);
+			entry_batch_end(table);
+			entry_batch_begin(table, &batch);
 			continue; /* I5 */
 		}
 		if (!is_meant(op, slot)) {
@@ -86,16 +101,16 @@ static int64_t for_each_meant(struct entry_table *table,
 		} else if (entry_is_locked(entry_slot_value(slot))) {
 			uint64_t met = entry_slot_index(slot);
 
-			entry_wait_sleep(table, met);
-			/* We take no lock bit: let the next one look, too. */
-			entry_wait_wake_next(table, met);
+			entry_batch_end(table);
+			wait_for(table, met);
+			entry_batch_begin(table, &batch);
 		} else {
 			ret = act_on(table, op, slot, &index);
 			if (ret > 0)
 				deleted++;
 		}
 	}
-	pthread_mutex_unlock(&table->lock);
+	entry_batch_end(table);
 	return ret < 0 ? ret : deleted;
 }
 
@@ -176,215 +191,4 @@ int64_t entry_table_disassociate(struct entry_table *table, uint64_t first,
 		err = cut_before(table, last + 1);
 	pthread_mutex_unlock(&table->lock);
 	return err ? err : for_each_meant(table, &op);
-}
-
-static unsigned snapshot(struct entry_table *table, uint64_t first,
-			 uint64_t last, struct entry_info infos[SNAPSHOTS])
-{
-	unsigned count = 0;
-
-	pthread_mutex_lock(&table->lock);
-	while (count < SNAPSHOTS) {
-		struct entry_slot slot = entry_tree_next(table->root, first,
-							 last);
-
-		if (!slot.node)
-			break;
-		entry_info_of(slot, &infos[count++]);
-		first = entry_slot_index(slot) +
-			entry_pages(entry_slot_value(slot));
-	}
-	pthread_mutex_unlock(&table->lock);
-	return count;
-}
-
-int entry_table_walk(struct entry_table *table, uint64_t first, uint64_t last,
-		     entry_fn *fn, void *arg)
-{
-	struct entry_info infos[SNAPSHOTS];
-	unsigned count;
-
-	do {
-		count = snapshot(table, first, last, infos);
-		for (unsigned i = 0; i < count; i++) {
-			int ret = fn(&infos[i], arg);
-
-			if (ret)
-				return ret;
-			first = infos[i].index +
-				(UINT64_C(1) << infos[i].order);
-		}
-	} while (count == SNAPSHOTS);
-	return 0;
-}
-
-/* What of an entry lies in the range; npages 0: no leased block. */
-static struct entry_run run_of(struct entry_slot slot, uint64_t first,
-			       uint64_t last)
-{
-	uint64_t value = entry_slot_value(slot);
-	uint64_t index = entry_slot_index(slot);
-	uint64_t end = index + entry_pages(value);
-	uint64_t skip = first > index ? first - index : 0;
-
-	if (!entry_is_lease(value) || !entry_is_real(value))
-		return (struct entry_run){ .npages = 0 };
-	if (last < end - 1)
-		end = last + 1;
-	return (struct entry_run){ .index = index + skip,
-				   .npages = end - index - skip,
-				   .device = entry_device(value),
-				   .device_page = entry_page(value) + skip };
-}
-
-static bool run_goes_on(const struct entry_run *run,
-			const struct entry_run *next)
-{
-	return run->index + run->npages == next->index &&
-	       run->device == next->device &&
-	       run->device_page + run->npages == next->device_page;
-}
-
-/* As many as fit, of as many entries as are looked at under one hold; *first
- * moves on, *more: there may be others. */
-static unsigned run_snapshot(struct entry_table *table, uint64_t *first,
-			     uint64_t last, struct entry_run runs[SNAPSHOTS],
-			     bool *more)
-{
-	unsigned count = 0, held = 0;
-	struct entry_slot slot;
-
-	*more = false;
-	pthread_mutex_lock(&table->lock);
-	while ((slot = entry_tree_next(table->root, *first, last)).node) {
-		struct entry_run run = run_of(slot, *first, last);
-
-		*more = count == SNAPSHOTS || held++ == RUN_HOLD_MAX;
-		if (*more)
-			break;
-		*first = entry_slot_index(slot) +
-			 entry_pages(entry_slot_value(slot));
-		if (run.npages == 0)
-			continue;
-		if (count > 0 && run_goes_on(&runs[count - 1], &run))
-			runs[count - 1].npages += run.npages;
-		else
-			runs[count++] = run;
-	}
-	pthread_mutex_unlock(&table->lock);
-	return count;
-}
-
-int entry_table_walk_leased(struct entry_table *table, uint64_t first,
-			    uint64_t last, entry_run_fn *fn, void *arg)
-{
-	struct entry_run runs[SNAPSHOTS];
-	bool more;
-
-	do {
-		unsigned count = run_snapshot(table, &first, last, runs, &more);
-
-		for (unsigned i = 0; i < count; i++) {
-			int ret = fn(&runs[i], arg);
-
-			if (ret)
-				return ret;
-		}
-	} while (more);
-	return 0;
-}
-
-uint64_t entry_table_count(struct entry_table *table)
-{
-	uint64_t count;
-
-	pthread_mutex_lock(&table->lock);
-	count = table->count;
-	pthread_mutex_unlock(&table->lock);
-	return count;
-}
-
-uint64_t entry_table_kernel(struct entry_table *table)
-{
-	uint64_t count;
-
-	pthread_mutex_lock(&table->lock);
-	count = table->kernel;
-	pthread_mutex_unlock(&table->lock);
-	return count;
-}
-
-uint64_t entry_table_kernel_zeros(struct entry_table *table)
-{
-	uint64_t count;
-
-	pthread_mutex_lock(&table->lock);
-	count = table->kernel_zeros;
-	pthread_mutex_unlock(&table->lock);
-	return count;
-}
-
-struct active {
-	unsigned device;
-	uint64_t pages;
-};
-
-static int add_active(const struct entry_info *info, void *arg)
-{
-	struct active *active = arg;
-
-	if (info->kind == ENTRY_REAL && info->device == active->device)
-		active->pages += (uint64_t)info->associations << info->order;
-	return 0;
-}
-
-uint64_t entry_table_active(struct entry_table *table, unsigned device)
-{
-	struct active active = { .device = device };
-
-	entry_table_walk(table, 0, UINT64_MAX, add_active, &active);
-	return active.pages;
-}
-
-/* References on the page that a kernel mapping of it here accounts for. */
-static uint32_t kernel_references(struct entry_table *table, uint64_t index,
-				  unsigned device, uint64_t page)
-{
-	struct entry_slot slot = entry_tree_find(table->root, index);
-	uint64_t value;
-
-	if (!slot.node)
-		return 0;
-	value = entry_slot_value(slot);
-	return entry_is_real(value) && !entry_is_lease(value) &&
-	       entry_device(value) == device &&
-	       entry_page(value) + (index - entry_slot_index(slot)) == page;
-}
-
-bool entry_table_busy_range(struct entry_table *table, uint64_t index,
-			    uint64_t npages, unsigned device,
-			    uint64_t device_page, uint64_t *busy)
-{
-	struct pgmap *pgmap = __atomic_load_n(&table->pgmaps[device],
-					      __ATOMIC_ACQUIRE);
-	bool found = false;
-	uint64_t done = 0;
-	uint64_t page;
-
-	if (!pgmap)
-		return false;
-	pthread_mutex_lock(&table->lock);
-	while (!found && done < npages &&
-	       pgmap_busy_range(pgmap, device_page + done, npages - done,
-				&page)) {
-		done = page - device_page;
-		found = pgmap_count(pgmap, page) >
-			kernel_references(table, index + done, device, page);
-		if (!found)
-			done++;
-	}
-	pthread_mutex_unlock(&table->lock);
-	if (found && busy)
-		*busy = index + done;
-	return found;
 }

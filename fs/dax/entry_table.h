@@ -52,6 +52,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct entry_batch;
 struct entry_node;
 struct pgmap;
 
@@ -72,6 +73,7 @@ struct entry_table {
 	uint64_t count;		     /* entries of every kind */
 	uint64_t kernel;	     /* of them the kernel's; and of those */
 	uint64_t kernel_zeros;	     /* the zero ones */
+	struct entry_batch *batch;   /* while many are deleted; else NULL */
 };
 _Static_assert(sizeof(struct entry_table) <= sizeof(pthread_mutex_t) + 64,
 	       "inodes are many");

@@ -16,6 +16,7 @@
 
 #define ROUNDS_MAX 4
 #define STACK_BYTES (256u << 10)
+#define REAP_MS 5
 /* For letting go, once the deadline has passed. */
 #define GRACE_NS (200 * NS_PER_MS)
 
@@ -277,14 +278,20 @@ static int job_start(struct job *job, pthread_t *thread)
 
 static bool job_wait(struct job *job, struct deadline deadline)
 {
+	pid_t pid = job->zap.target.pid;
 	bool done;
 
 	if (__builtin_add_overflow(deadline.at_ns, GRACE_NS, &deadline.at_ns))
 		deadline = DEADLINE_NEVER;
 	pthread_mutex_lock(&job->lock);
-	while (!job->done &&
-	       deadline_wait(deadline, &job->done_cond, &job->lock) == 0)
-		;
+	while (!job->done && !deadline_passed(deadline)) {
+		if (deadline_wait(deadline_in(REAP_MS), &job->done_cond,
+				  &job->lock) == 0)
+			continue;
+		pthread_mutex_unlock(&job->lock);
+		zap_reap(pid);
+		pthread_mutex_lock(&job->lock);
+	}
 	done = job->done;
 	job->abandoned = !done;
 	pthread_mutex_unlock(&job->lock);

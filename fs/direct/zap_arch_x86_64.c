@@ -39,7 +39,7 @@ void zap_arch_prepare(struct zap_regs *regs, uint64_t insn, long number,
 
 	user->rip = insn;
 	user->rax = (uint64_t)number;
-	/* Else the kernel would restart the interrupted call: rip -= 2. */
+	/* In no call: what is in rax is no result that asks for a restart. */
 	user->orig_rax = UINT64_MAX;
 	user->rdi = args[0];
 	user->rsi = args[1];

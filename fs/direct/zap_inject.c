@@ -175,7 +175,7 @@ int zap_inject_begin(struct zap_inject *inject, struct zap *zap, pid_t tid)
 	inject->zap = zap;
 	err = zap_arch_get(tid, &inject->saved);
 	if (!err)
-		err = zap_find_syscall(zap, &inject->insn, &inject->nul);
+		err = zap_find_syscall(zap, tid, &inject->insn, &inject->nul);
 	if (err)
 		return err;
 	rseq_save(inject);

@@ -18,10 +18,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static FILE *open_maps(const struct zap *zap)
+/* A thread's: where the first one has ended, /proc/PID/maps is empty. */
+static FILE *open_maps(const struct zap *zap, pid_t tid)
 {
-	int fd = openat(zap->proc, "maps", O_RDONLY | O_CLOEXEC);
-	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
+	char path[64];
+	FILE *maps;
+	int fd;
+
+	snprintf(path, sizeof(path), "task/%d/maps", (int)tid);
+	fd = openat(zap->proc, path, O_RDONLY | O_CLOEXEC);
+	maps = fd < 0 ? NULL : fdopen(fd, "r");
 
 	if (!maps && fd >= 0)
 		close(fd);
@@ -33,11 +39,12 @@ static FILE *open_maps(const struct zap *zap)
 /* Neighbours of one protection become one: fewer calls. */
 static int add_piece(struct zap *zap, uint64_t start, uint64_t length, int prot)
 {
-	struct zap_piece *last = zap->pieces + zap->piece_count - 1;
+	struct zap_piece *last = zap->piece_count
+					 ? &zap->pieces[zap->piece_count - 1]
+					 : NULL;
 	int err;
 
-	if (zap->piece_count > 0 && last->start + last->length == start &&
-	    last->prot == prot) {
+	if (last && last->start + last->length == start && last->prot == prot) {
 		last->length += length;
 		return 0;
 	}
@@ -93,9 +100,9 @@ static int add_mapping(struct zap *zap, const struct proc_map *map)
 	return 0;
 }
 
-static int look_for_mappings(struct zap *zap)
+static int look_for_mappings(struct zap *zap, pid_t tid)
 {
-	FILE *maps = open_maps(zap);
+	FILE *maps = open_maps(zap, tid);
 	char *line = NULL;
 	size_t room = 0;
 	int err = 0;
@@ -169,7 +176,7 @@ static int look_for_fds(struct zap *zap, pid_t tid)
 
 int zap_look(struct zap *zap, pid_t tid)
 {
-	int err = look_for_mappings(zap);
+	int err = look_for_mappings(zap, tid);
 
 	return err ? err : look_for_fds(zap, tid);
 }
@@ -197,22 +204,22 @@ static bool search_text(const unsigned char *text, size_t bytes, uint64_t start,
 	return false;
 }
 
-static bool search_mapping(struct zap *zap, const struct proc_map *map,
+static bool search_mapping(pid_t tid, const struct proc_map *map,
 			   unsigned char *buffer, uint64_t *insn, uint64_t *nul)
 {
 	uint64_t bytes = map->end - map->start;
 	struct iovec local = { buffer,
 			       bytes < SEARCH_BYTES ? bytes : SEARCH_BYTES };
 	struct iovec remote = { (void *)(uintptr_t)map->start, local.iov_len };
-	ssize_t n = process_vm_readv(zap->target.pid, &local, 1, &remote, 1, 0);
+	ssize_t n = process_vm_readv(tid, &local, 1, &remote, 1, 0);
 
 	return n > 0 && search_text(buffer, (size_t)n, map->start, insn, nul);
 }
 
-int zap_find_syscall(struct zap *zap, uint64_t *insn, uint64_t *nul)
+int zap_find_syscall(struct zap *zap, pid_t tid, uint64_t *insn, uint64_t *nul)
 {
 	unsigned char *buffer = malloc(SEARCH_BYTES);
-	FILE *maps = buffer ? open_maps(zap) : NULL;
+	FILE *maps = buffer ? open_maps(zap, tid) : NULL;
 	bool found = false, of_vdso = false;
 	char *line = NULL;
 	size_t room = 0;
@@ -230,7 +237,7 @@ int zap_find_syscall(struct zap *zap, uint64_t *insn, uint64_t *nul)
 		    !(map.prot & PROT_READ) || (found && !vdso) ||
 		    strstr(line, "[vsyscall]"))
 			continue;
-		if (search_mapping(zap, &map, buffer, insn, nul)) {
+		if (search_mapping(tid, &map, buffer, insn, nul)) {
 			found = true;
 			of_vdso = vdso;
 		}

@@ -76,6 +76,13 @@ void zap_release(struct zap *zap);
  */
 int zap_stop_status(pid_t tid, int *status) __attribute__((warn_unused_result));
 
+/*
+ * An exec waits until the other threads of its process are reaped, by whoever
+ * traces them, and holds a lock that PTRACE_SEIZE waits for: so somebody else
+ * has to do it, any thread of the tracer's process. Again and again.
+ */
+void zap_reap(pid_t pid);
+
 /* 'R', 'S', 'D', 't', 'Z', ..., or 0: there is none. */
 char zap_thread_state(const struct zap *zap, pid_t tid);
 
@@ -84,12 +91,12 @@ long zap_thread_field(const struct zap *zap, pid_t tid, const char *name);
 
 /* -------------------------------------------------------------- zap_maps.c */
 
-/* zap.pieces, zap.fds: what is there now. tid: whose descriptors. */
+/* zap.pieces, zap.fds: what is there now, as this thread has it. */
 int zap_look(struct zap *zap, pid_t tid) __attribute__((warn_unused_result));
 
 /* Addresses in it of an instruction that makes a system call, and of a byte
  * that is 0. -EIO: there is none. */
-int zap_find_syscall(struct zap *zap, uint64_t *insn, uint64_t *nul)
+int zap_find_syscall(struct zap *zap, pid_t tid, uint64_t *insn, uint64_t *nul)
 	__attribute__((warn_unused_result));
 
 /* ------------------------------------------------------------ zap_inject.c */

@@ -105,13 +105,11 @@ static bool ended(char state)
 	return state == '\0' || state == 'Z' || state == 'X';
 }
 
-/* 1: it is ours now, 0: it is no more, or was ours already. */
-static int attach(struct zap *zap, pid_t tid)
+/* 1: it is ours now, 0: it is no more. */
+static int attach_once(struct zap *zap, pid_t tid)
 {
 	int err;
 
-	if (find_thread(zap, tid))
-		return 0;
 	if (ptrace(PTRACE_SEIZE, tid, NULL, ZAP_OPTIONS) == 0) {
 		/* Cannot fail but for its end, which will be seen. */
 		(void)ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
@@ -124,6 +122,16 @@ static int attach(struct zap *zap, pid_t tid)
 	if (zap_thread_field(zap, tid, "TracerPid") == gettid())
 		return add_thread(zap, tid);
 	return ended(zap_thread_state(zap, tid)) ? 0 : -err;
+}
+
+/* The same, or 0: it was ours already. */
+static int attach(struct zap *zap, pid_t tid)
+{
+	int rc = find_thread(zap, tid) ? 0 : attach_once(zap, tid);
+
+	/* An exec by another thread: what was refused was the first one, which
+	 * had ended; what is there now is the other, by the same number. */
+	return rc == -EPERM ? attach_once(zap, tid) : rc;
 }
 
 /* How many were found that had not been known. */
@@ -155,8 +163,9 @@ static int attach_all(struct zap *zap)
 
 /*
  * A stop that is not the one asked for: a signal about to be delivered, which
- * is let happen now, or a thread about to be created. What was asked for comes
- * next, before the program runs on.
+ * is let happen now, or a thread about to be created. Any stop undoes an
+ * earlier PTRACE_INTERRUPT; asked again, it comes next, before the program runs
+ * on.
  */
 static int pass_on(struct zap *zap, struct zap_thread *thread, int status)
 {
@@ -168,66 +177,96 @@ static int pass_on(struct zap *zap, struct zap_thread *thread, int status)
 	if (status >> 8 == PTRACE_EVENT_CLONE &&
 	    ptrace(PTRACE_GETEVENTMSG, tid, NULL, &child) == 0)
 		err = add_thread(zap, (pid_t)child); /* moves the threads */
+	(void)ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
 	(void)ptrace(PTRACE_CONT, tid, NULL, (long)sig);
 	return err < 0 ? err : 0;
 }
 
-/* An exec of the process waits for its other threads to be reaped, by whoever
- * traces them. The process itself is its parent's to reap. */
+/*
+ * A thread that has ended; the first one is its parent's to reap. Not to be
+ * asked for any other: a tracee's stop is reported whatever one asks for, and
+ * then nobody would hear of it again.
+ */
 static void reap(const struct zap *zap, pid_t tid)
 {
 	siginfo_t info;
 
 	if (tid != zap->target.pid)
 		(void)waitid(P_PID, (id_t)tid, &info,
-			     WEXITED | WNOHANG | __WALL | __WNOTHREAD);
+			     WEXITED | WNOHANG | __WALL);
 }
 
-/* 1: wait for it, 0: it has stopped or is deaf, -ESRCH: gone. */
-static int look_at(struct zap *zap, struct zap_thread *thread, bool deeper)
+void zap_reap(pid_t pid)
 {
-	char state;
-	int status, rc;
+	struct zap zap = { .target = { .pid = pid } };
+	struct dirent *entry;
+	char path[64];
+	DIR *task;
 
-	rc = zap_stop_status(thread->tid, &status);
-	if (rc > 0) {
-		if (status >> 8 == PTRACE_EVENT_STOP) {
-			thread->stopped = true;
-			thread->deaf = false;
-			return 0;
-		}
-		rc = pass_on(zap, thread, status);
-		return rc < 0 ? rc : 1;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	task = opendir(path);
+	if (!task)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	zap.proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	while (zap.proc >= 0 && (entry = readdir(task))) {
+		pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+		if (tid > 0 && zap_thread_state(&zap, tid) == 'Z')
+			reap(&zap, tid);
 	}
-	if (rc < 0 || !deeper)
-		return rc < 0 ? rc : !thread->deaf;
-	state = zap_thread_state(zap, thread->tid);
+	if (zap.proc >= 0)
+		close(zap.proc);
+	closedir(task);
+}
+
+/* It may have stopped, and still be ended: by SIGKILL, or another's exec. */
+static int look_deeper(struct zap *zap, struct zap_thread *thread)
+{
+	char state = zap_thread_state(zap, thread->tid);
+
 	if (ended(state)) {
 		reap(zap, thread->tid);
 		return -ESRCH;
 	}
 	thread->deaf = state == 'D' &&
 		       clock_monotonic_ns() - thread->since_ns > DEAF_NS;
-	return !thread->deaf;
+	return 0;
+}
+
+/* Has it stopped? -ESRCH: gone. */
+static int look_at(struct zap *zap, struct zap_thread *thread, bool deeper)
+{
+	int status, rc;
+
+	rc = thread->stopped ? 0 : zap_stop_status(thread->tid, &status);
+	if (rc > 0 && status >> 8 != PTRACE_EVENT_STOP)
+		return pass_on(zap, thread, status);
+	if (rc > 0) {
+		thread->stopped = true;
+		thread->deaf = false;
+		return 0;
+	}
+	return rc == 0 && deeper ? look_deeper(zap, thread) : rc;
 }
 
 /* How many are still to be waited for. */
 static int collect_stops(struct zap *zap, bool deeper)
 {
 	int waiting = 0;
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < zap->thread_count;) {
-		int rc = zap->threads[i].stopped
-				 ? 0
-				 : look_at(zap, &zap->threads[i], deeper);
+	while (i < zap->thread_count) {
+		int rc = look_at(zap, &zap->threads[i], deeper);
 
-		if (rc == -ESRCH)
+		if (rc == -ESRCH) {
 			zap->threads[i] = zap->threads[--zap->thread_count];
-		else if (rc < 0)
+			continue;
+		}
+		if (rc < 0)
 			return rc;
-		else
-			i++, waiting += rc;
+		waiting += !zap->threads[i].stopped && !zap->threads[i].deaf;
+		i++;
 	}
 	return waiting;
 }

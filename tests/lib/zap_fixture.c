@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,7 +41,9 @@ void victim_start(struct victim *victim, const char *mode)
 	ck_assert_ptr_ne(victim->page, MAP_FAILED);
 	snprintf(page_fd, sizeof(page_fd), "%d", page);
 	snprintf(device_fd, sizeof(device_fd), "%d", victim->device);
-	victim->pid = fork();
+	/* fork(2), perhaps into a namespace. */
+	victim->pid = (pid_t)syscall(SYS_clone, victim->clone_flags | SIGCHLD,
+				     NULL, NULL, NULL, NULL);
 	ck_assert_int_ge(victim->pid, 0);
 	if (victim->pid == 0) {
 		execl(program, "zap_victim", mode, page_fd, device_fd, NULL);

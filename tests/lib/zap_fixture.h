@@ -12,6 +12,7 @@
 void victim_program(const char *argv0);
 
 struct victim {
+	unsigned long clone_flags; /* before the start, if any */
 	pid_t pid;
 	int device;
 	dev_t dev;

@@ -352,6 +352,31 @@ static void mode_harmless(void)
 	answer_questions(map_device());
 }
 
+/* The calls are injected into the first thread: so it is that one's turn. */
+static void *answer_thread(void *arg)
+{
+	answer_questions(map_device());
+	return NULL;
+}
+
+static void *(*const harmless[VICTIM_THREADS])(void *) = {
+	[VICTIM_SUM] = sum_thread,     [VICTIM_FLOAT] = float_thread,
+	[VICTIM_SLEEP] = sleep_thread, [VICTIM_FUTEX] = futex_thread,
+	[VICTIM_POLL] = poll_thread,   [VICTIM_EPOLL] = epoll_thread,
+	[VICTIM_READ] = read_thread,   [VICTIM_MASKED] = masked_thread,
+};
+
+static void mode_first(const char *number)
+{
+	signal(SIGTRAP, SIG_IGN);
+	if (pipe(pipe_ends) < 0)
+		wrong("pipe");
+	start(write_thread, NULL);
+	start(answer_thread, NULL);
+	harmless[strtol(number, NULL, 10)](NULL);
+	pause(); /* the other one ends it */
+}
+
 static void mode_unmapped(void)
 {
 	close(device);
@@ -428,7 +453,7 @@ static void mode_signals(void)
 
 	sigaction(SIGRTMIN, &action, NULL);
 	start(sum_thread, NULL);
-	start(sleep_thread, NULL);
+	start(sum_thread, NULL);
 	answer_questions(map_device());
 }
 
@@ -579,6 +604,8 @@ int main(int argc, char **argv)
 	if (page == MAP_FAILED)
 		return 2;
 	catch_sigbus();
+	if (!strncmp(argv[1], "first-", 6))
+		mode_first(argv[1] + 6);
 	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (!strcmp(argv[1], modes[i].name))
 			modes[i].run();

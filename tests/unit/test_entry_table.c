@@ -782,10 +782,10 @@ START_TEST(a_million_leased_pages_are_let_go)
 	new.dirty = true;
 	ck_assert_int_eq(entry_table_fill_run(&large, 0, pages, &new, NULL), 0);
 	ck_assert_int_eq(pgmap_references(pgmap), (int64_t)pages);
-	clock_gettime(CLOCK_MONOTONIC, &from);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
 	ck_assert_int_eq(entry_table_disassociate(&large, 0, pages - 1), pages);
-	clock_gettime(CLOCK_MONOTONIC, &to);
-	printf("# 10^6 leased entries deleted in %.1f ms\n",
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
+	printf("# 10^6 leased entries deleted in %.1f ms of a CPU\n",
 	       (double)(to.tv_sec - from.tv_sec) * 1e3 +
 		       (double)(to.tv_nsec - from.tv_nsec) / 1e6);
 	ck_assert_int_eq(pgmap_references(pgmap), 0);

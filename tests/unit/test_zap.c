@@ -32,7 +32,7 @@ static void expect_bus(struct victim *victim)
 START_TEST(a_stopped_process_stays_stopped_and_gets_its_sigbus_later)
 {
 	struct zap_report report;
-	struct victim victim;
+	struct victim victim = { 0 };
 	int i, status;
 
 	victim_start(&victim, "spin");
@@ -57,7 +57,7 @@ END_TEST
 START_TEST(a_tight_loop_of_stores_ends_at_its_next_store)
 {
 	struct zap_report report;
-	struct victim victim;
+	struct victim victim = { 0 };
 
 	victim_start(&victim, "spin");
 	ck_wait(atomic_load(&victim.page->stores) > 1000);
@@ -77,7 +77,7 @@ START_TEST(only_the_ranges_go)
 	};
 	struct zap_report report;
 	struct zap_target target;
-	struct victim victim;
+	struct victim victim = { 0 };
 	unsigned int i;
 
 	victim_start(&victim, "asked");
@@ -103,7 +103,7 @@ END_TEST
 START_TEST(nothing_mapped_is_nothing_done)
 {
 	struct zap_report report;
-	struct victim victim;
+	struct victim victim = { 0 };
 
 	victim_start(&victim, "unmapped");
 	ck_assert_int_eq(victim_zap(&victim, &report), 0);
@@ -132,7 +132,7 @@ START_TEST(descriptors_go_even_when_the_table_is_full)
 {
 	struct zap_report report;
 	struct zap_target target;
-	struct victim victim;
+	struct victim victim = { 0 };
 	unsigned int before;
 
 	victim_start(&victim, "many-fds");
@@ -152,7 +152,7 @@ END_TEST
 START_TEST(with_no_descriptor_to_be_had_it_says_so)
 {
 	struct zap_report report;
-	struct victim victim;
+	struct victim victim = { 0 };
 
 	victim_start(&victim, "many-fds");
 	ck_assert_int_eq(victim_zap(&victim, &report), -EIO);
@@ -165,7 +165,7 @@ END_TEST
 
 START_TEST(another_process_behind_the_number_is_left_alone)
 {
-	struct victim victim, other;
+	struct victim victim = { 0 }, other = { 0 };
 	struct zap_report report;
 	struct zap_target target;
 
@@ -183,6 +183,42 @@ START_TEST(another_process_behind_the_number_is_left_alone)
 	ck_assert_int_eq(zap_process(&target, deadline_in(5000), &report),
 			 -ESRCH);
 	close(target.pidfd);
+}
+END_TEST
+
+/* A median: one in the dark may be long. */
+static int compare(const void *a, const void *b)
+{
+	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+
+	return (one > other) - (one < other);
+}
+
+#define RUNS 21
+
+START_TEST(it_takes_milliseconds)
+{
+	struct zap_report report;
+	struct victim victim = { 0 };
+	int64_t us[RUNS];
+	int i, status;
+
+	for (i = 0; i < RUNS; i++) {
+		victim_start(&victim, "spin");
+		if (_i) {
+			kill(victim.pid, SIGSTOP);
+			waitpid(victim.pid, &status, WUNTRACED);
+		}
+		ck_assert_int_eq(victim_zap(&victim, &report), 0);
+		us[i] = report.elapsed_us;
+		kill(victim.pid, SIGKILL);
+		victim_status(&victim);
+	}
+	qsort(us, RUNS, sizeof(us[0]), compare);
+	printf("# %s: median %.2f ms, longest %.2f ms\n",
+	       _i ? "stopped" : "spinning", (double)us[RUNS / 2] / 1000,
+	       (double)us[RUNS - 1] / 1000);
+	ck_assert_int_lt(us[RUNS / 2], 20000);
 }
 END_TEST
 
@@ -204,6 +240,7 @@ int main(int argc, char **argv)
 	tcase_add_test(tcase, descriptors_go_even_when_the_table_is_full);
 	tcase_add_test(tcase, with_no_descriptor_to_be_had_it_says_so);
 	tcase_add_test(tcase, another_process_behind_the_number_is_left_alone);
+	tcase_add_loop_test(tcase, it_takes_milliseconds, 0, 2);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
