@@ -78,7 +78,8 @@ void holder_add(struct search *search, const struct holder *holder)
 static void add_request(const struct request *request, void *arg)
 {
 	struct search *search = arg;
-	uint64_t gates = atomic_load(&request->gates);
+	uint64_t gates = atomic_load(&request->gates) |
+			 atomic_load(&request->waiting);
 	struct holder holder = {
 		.kind = "request",
 		.pid = atomic_load(&request->pid),

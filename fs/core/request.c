@@ -10,28 +10,40 @@
 #include <errno.h>
 #include <string.h>
 
-int request_thread_init(struct fs *fs, struct request *request)
+static void enlist(struct request *request)
 {
-	memset(request, 0, sizeof(*request));
-	request->fs = fs;
+	struct fs *fs = request->fs;
+
 	pthread_mutex_lock(&fs->requests_lock);
 	request->next = fs->requests;
 	fs->requests = request;
 	pthread_mutex_unlock(&fs->requests_lock);
-	return 0;
 }
 
-void request_thread_fini(struct request *request)
+static void delist(struct request *request)
 {
 	struct fs *fs = request->fs;
 	struct request **at;
 
-	assert(!atomic_load(&request->operation));
 	pthread_mutex_lock(&fs->requests_lock);
 	for (at = &fs->requests; *at != request; at = &(*at)->next)
 		assert(*at);
 	*at = request->next;
 	pthread_mutex_unlock(&fs->requests_lock);
+}
+
+int request_thread_init(struct fs *fs, struct request *request)
+{
+	memset(request, 0, sizeof(*request));
+	request->fs = fs;
+	enlist(request);
+	return 0;
+}
+
+void request_thread_fini(struct request *request)
+{
+	assert(!atomic_load(&request->operation));
+	delist(request);
 }
 
 /* For the eyes of list-holders: only the thread itself relies on them. */
@@ -126,6 +138,28 @@ void request_end(struct request *request)
 
 		pgmap_gate_exit(request->fs->devices[device].pgmap);
 	}
+}
+
+void request_wait_begin(struct fs *fs, struct request *shown,
+			const struct request *like, const char *operation,
+			uint64_t devices)
+{
+	*shown = (struct request){
+		.fs = fs,
+		.operation = operation,
+		.ino = atomic_load(&like->ino),
+		.offset = atomic_load(&like->offset),
+		.length = atomic_load(&like->length),
+		.pid = atomic_load(&like->pid),
+		.since_ns = atomic_load(&like->since_ns),
+		.waiting = devices,
+	};
+	enlist(shown);
+}
+
+void request_wait_end(struct request *shown)
+{
+	delist(shown);
 }
 
 int request_verdict(const struct request *request)

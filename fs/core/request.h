@@ -34,6 +34,7 @@ struct request {
 	_Atomic pid_t pid;
 	_Atomic int64_t since_ns; /* CLOCK_MONOTONIC */
 	_Atomic uint64_t gates;	  /* bit per device index */
+	_Atomic uint64_t waiting; /* of the same, for their leases */
 	bool writeback;	      /* of pages dirty before the block: let in until
 				 the last notification has returned */
 	struct inode *held;   /* locked shared until request_end */
@@ -57,6 +58,15 @@ void request_end(struct request *request);
 /* For requests that must work on a dead filesystem (release, forget). */
 void request_begin_ungated(struct request *request, const char *operation,
 			   uint64_t ino);
+
+/*
+ * One that waits outside, parked, and holds nothing: shown by list-holders
+ * until the end. like: it, as it was under way.
+ */
+void request_wait_begin(struct fs *fs, struct request *shown,
+			const struct request *like, const char *operation,
+			uint64_t devices);
+void request_wait_end(struct request *shown);
 
 /* Any device this request is in has failed under it (device_failed): -EIO. */
 int request_verdict(const struct request *request)

@@ -157,8 +157,7 @@ static void take_down_mount(struct daemon *daemon)
 	if (mountpoint_detach(daemon->mountpoint) < 0)
 		log_error("%s: could not be unmounted",
 			  daemon->mountpoint->path);
-	session_stop(daemon->front->session);
-	session_join(daemon->front->session);
+	front_stop(daemon->front);
 }
 
 /* No verb may begin a removal while they are being ended. */

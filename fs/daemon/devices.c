@@ -19,6 +19,9 @@ static void tell(void *arg, unsigned int device)
 
 static void blocked(void *arg, unsigned int device)
 {
+	struct devices *devices = arg;
+
+	park_fail_device(devices->front->park, device);
 }
 
 static int revoke(void *arg, unsigned int device, enum removal_mode mode,

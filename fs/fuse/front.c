@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fuse/front.h"
+#include "core/lease.h"
 #include "core/request.h"
 #include "fuse/notify.h"
 #include "fuse/op.h"
@@ -15,11 +16,14 @@
  * A write by somebody without CAP_FSETID takes suid and sgid away here, and
  * the kernel does not hear of it. It must not run such a file by the mode it
  * remembers, so that it asks each time. (It asks for capabilities at every
- * execve anyway.)
+ * execve anyway.) Nor does it hear of stores through a lease, which move mtime
+ * and ctime.
  */
-double front_attr_timeout(const struct stat *attr)
+double front_attr_timeout(struct inode *inode, const struct stat *attr)
 {
-	if (S_ISREG(attr->st_mode) && (attr->st_mode & (S_ISUID | S_ISGID)))
+	if (!S_ISREG(attr->st_mode))
+		return FRONT_TIMEOUT_S;
+	if (attr->st_mode & (S_ISUID | S_ISGID) || lease_writable_on(inode))
 		return 0;
 	return FRONT_TIMEOUT_S;
 }
@@ -80,6 +84,13 @@ static int thread_init(void *owner, void **state)
 	return err;
 }
 
+static bool interrupt(void *owner, uint64_t unique)
+{
+	struct front *front = owner;
+
+	return park_interrupt(front->park, unique);
+}
+
 static void thread_fini(void *owner, void *state)
 {
 	request_thread_fini(state);
@@ -93,7 +104,9 @@ int front_create(struct front **out, struct fs *fs, struct fuse_args *args,
 					 .wanted = SESSION_KILLPRIV_V2,
 					 .threads = threads,
 					 .thread_init = thread_init,
-					 .thread_fini = thread_fini };
+					 .thread_fini = thread_fini,
+					 .interrupt = interrupt };
+	const struct park_limits limits = PARK_LIMITS_DEFAULT;
 	struct front *front = calloc(1, sizeof(*front));
 	int err;
 
@@ -105,19 +118,33 @@ int front_create(struct front **out, struct fs *fs, struct fuse_args *args,
 		config.wanted |= SESSION_DIRECT_MMAP;
 	config.owner = front;
 	err = session_create(&front->session, args, &config);
-	if (err) {
-		free(front);
-		return err;
-	}
+	if (err)
+		goto out_free;
+	err = park_create(&front->park, fs, front->session, &limits);
+	if (err)
+		goto out_session;
 	*out = front;
 	return 0;
+out_session:
+	session_destroy(front->session);
+out_free:
+	free(front);
+	return err;
 }
 
+/* Attributes alone (offset -1) wait for nobody. */
 static int invalidate(void *arg, uint64_t ino, off_t offset, off_t length)
 {
 	struct front *front = arg;
+	struct park_bar bar;
+	int err;
 
-	return notify_inval_inode(front->session, ino, offset, length);
+	if (offset < 0)
+		return notify_inval_inode(front->session, ino, offset, length);
+	park_bar(front->park, &bar, ino, false);
+	err = notify_inval_inode(front->session, ino, offset, length);
+	park_unbar(front->park, &bar);
+	return err;
 }
 
 int front_mount(struct front *front, const char *mountpoint)
@@ -141,14 +168,23 @@ int front_mount(struct front *front, const char *mountpoint)
 
 int front_start(struct front *front)
 {
-	return session_start(front->session);
+	int err = park_start(front->park);
+
+	return err ? err : session_start(front->session);
+}
+
+void front_stop(struct front *front)
+{
+	session_stop(front->session);
+	park_stop(front->park);
+	session_join(front->session);
 }
 
 void front_destroy(struct front *front)
 {
-	session_stop(front->session);
-	session_join(front->session);
+	front_stop(front);
 	front->fs->hooks = (struct fs_hooks){ .invalidate = NULL };
+	park_destroy(front->park);
 	session_destroy(front->session);
 	free(front);
 }

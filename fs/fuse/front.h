@@ -15,6 +15,7 @@
 #define UDAX_FUSE_FRONT_H
 
 #include "core/fs.h"
+#include "fuse/park.h"
 #include "fuse/session.h"
 
 #include <stdatomic.h>
@@ -22,9 +23,12 @@
 
 #define FRONT_TIMEOUT_S 3600.0
 
+struct inode;
+
 struct front {
 	struct fs *fs;
 	struct session *session;
+	struct park *park;
 	/* What the kernel allows: never, where it cannot map direct_io files.
 	 * Set by front_mount(). */
 	enum dax_mode dax;
@@ -38,10 +42,12 @@ int front_create(struct front **out, struct fs *fs, struct fuse_args *args,
 int front_mount(struct front *front, const char *mountpoint)
 	__attribute__((warn_unused_result));
 int front_start(struct front *front) __attribute__((warn_unused_result));
+/* Nothing is served any more; what waits is dropped. */
+void front_stop(struct front *front);
 /* Ends the session, however far it has come; users left get ENOTCONN. */
 void front_destroy(struct front *front);
 
 /* How long the kernel may rely on these attributes, in seconds. */
-double front_attr_timeout(const struct stat *attr);
+double front_attr_timeout(struct inode *inode, const struct stat *attr);
 
 #endif

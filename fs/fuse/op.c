@@ -148,7 +148,7 @@ void op_end_attr(struct op *op, const struct stat *attr)
 {
 	if (failed(op, 0))
 		return;
-	fuse_reply_attr(op->req, attr, front_attr_timeout(attr));
+	fuse_reply_attr(op->req, attr, front_attr_timeout(op->inode, attr));
 	op_finish(op);
 }
 
@@ -159,7 +159,7 @@ void op_entry_param(struct op *op, struct inode *inode,
 					    .entry_timeout = FRONT_TIMEOUT_S };
 	entry->generation = inode->media->generation;
 	attr_get(op->front->fs, inode, &entry->attr);
-	entry->attr_timeout = front_attr_timeout(&entry->attr);
+	entry->attr_timeout = front_attr_timeout(inode, &entry->attr);
 }
 
 void op_end_entry(struct op *op, struct inode *inode)

@@ -16,6 +16,7 @@
 #include "core/inode.h"
 #include "core/request.h"
 #include "fuse/front.h"
+#include "fuse/park.h"
 
 /* In an open file's handle: what it was opened for. */
 #define OP_FH_WRITE 0x1u
@@ -27,6 +28,13 @@ struct op {
 	struct request *request; /* the serving thread's */
 	struct inode *inode;
 	const char *name;
+};
+
+/* What a request needs free of leases, in bytes; length 0: to the end. */
+struct op_wait {
+	enum park_kind kind;
+	uint64_t offset;
+	uint64_t length;
 };
 
 /* False: an error has been replied. */
@@ -52,6 +60,14 @@ void op_end_attr(struct op *op, const struct stat *attr);
 /* inode carries one lookup, which the kernel takes over. NULL: no such name,
  * which the kernel may remember. */
 void op_end_entry(struct op *op, struct inode *inode);
+
+/*
+ * err of core is no answer yet: a lease or a pin is in the way, and the request
+ * will be served again from scratch when it has gone, or an error has been
+ * replied. The handler has put back what it took and returns at once.
+ */
+bool op_park(struct op *op, int err, const struct op_wait *wait)
+	__attribute__((warn_unused_result));
 
 /* What a name stands for: for replies that carry an entry. */
 void op_entry_param(struct op *op, struct inode *inode,

@@ -53,6 +53,8 @@ _Static_assert(FUSE_SET_ATTR_KILL_SUID == FATTR_KILL_SUIDGID, "wire");
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 		       int to_set, struct fuse_file_info *file)
 {
+	const struct op_wait wait = { .kind = PARK_CHANGE,
+				      .offset = (uint64_t)attr->st_size };
 	struct stat after;
 	struct op op;
 	int err;
@@ -60,6 +62,8 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 	if (!op_begin(&op, req, "setattr", ino))
 		return;
 	err = attr_set(op.request, op.inode, attr, attr_mask(to_set), &after);
+	if (op_park(&op, err, &wait))
+		return;
 	if (err)
 		op_end(&op, err);
 	else

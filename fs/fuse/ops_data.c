@@ -31,6 +31,9 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	ssize_t bytes;
 	struct op op;
 	bool fill = is_fill();
+	const struct op_wait wait = { .kind = PARK_FILL,
+				      .offset = (uint64_t)offset,
+				      .length = size };
 
 	if (!op_begin(&op, req, fill ? "fill" : "read", ino))
 		return;
@@ -39,8 +42,8 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 				 &count)
 		     : file_read(op.request, op.inode, size, offset, iov,
 				 &count);
-	if (fill && bytes == -EBUSY) /* leased [R11] */
-		bytes = -EIO;
+	if (fill && op_park(&op, (int)bytes, &wait)) /* leased [R11] */
+		return;
 	if (bytes < 0)
 		op_end(&op, (int)bytes);
 	else
@@ -83,6 +86,9 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 	bool writeback = in->write_flags & FUSE_WRITE_CACHE;
 	bool cached = !writeback && !(in->write_flags & FUSE_WRITE_LOCKOWNER);
 	bool kill = in->write_flags & FUSE_WRITE_KILL_SUIDGID;
+	const struct op_wait wait = { .kind = PARK_WRITE,
+				      .offset = (uint64_t)offset,
+				      .length = size };
 	ssize_t written;
 	struct op op;
 	int err = 0;
@@ -97,8 +103,13 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 				     kill);
 	if (written > 0 && cached)
 		err = account_cached(&op, offset, (size_t)written);
-	if (written < 0 || err)
-		op_end(&op, written < 0 ? (int)written : err);
+	if (written < 0)
+		err = (int)written;
+	/* Served again, all of it is written again: nobody has heard of it. */
+	if (op_park(&op, err, &wait))
+		return;
+	if (err)
+		op_end(&op, err);
 	else
 		op_end_count(&op, (size_t)written);
 }
@@ -115,12 +126,18 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 			 off_t length, struct fuse_file_info *file)
 {
+	const struct op_wait wait = { .kind = PARK_CHANGE,
+				      .offset = (uint64_t)offset,
+				      .length = (uint64_t)length };
 	struct op op;
+	int err;
 
 	if (!op_begin(&op, req, "fallocate", ino))
 		return;
 	op_range(&op, offset, (size_t)length);
-	op_end(&op, file_fallocate(op.request, op.inode, mode, offset, length));
+	err = file_fallocate(op.request, op.inode, mode, offset, length);
+	if (!op_park(&op, err, &wait))
+		op_end(&op, err);
 }
 
 static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,

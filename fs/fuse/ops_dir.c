@@ -89,7 +89,7 @@ static void describe(struct fs *fs, struct fuse_entry_out *entry,
 	attr_get(fs, inode, &attr);
 	entry->generation = inode->media->generation;
 	entry->entry_valid = (uint64_t)FRONT_TIMEOUT_S;
-	entry->attr_valid = (uint64_t)front_attr_timeout(&attr);
+	entry->attr_valid = (uint64_t)front_attr_timeout(inode, &attr);
 	entry->attr = (struct fuse_attr){
 		.ino = attr.st_ino,
 		.size = (uint64_t)attr.st_size,

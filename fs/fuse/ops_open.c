@@ -97,6 +97,7 @@ static int truncate_at_open(struct op *op)
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 {
+	const struct op_wait wait = { .kind = PARK_CHANGE };
 	bool writer = opened_to_write(file->flags);
 	struct fs *fs;
 	struct op op;
@@ -116,6 +117,11 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 	}
 	if (file->flags & O_TRUNC)
 		err = truncate_at_open(&op);
+	if (err == -EBUSY) {
+		inode_close(fs, op.inode, writer);
+		if (op_park(&op, err, &wait))
+			return;
+	}
 	if (!err)
 		err = request_verdict(op.request);
 	if (!err) {

@@ -64,6 +64,19 @@ static void delete_entries(struct sweep *sweep, struct inode *inode)
 	removal_count(sweep->removal, (uint64_t)deleted, 0, (uint64_t)deleted);
 }
 
+/* What is parked on it would keep the notification waiting [R7]. */
+static int invalidate(struct sweep *sweep, const struct inode *inode)
+{
+	struct front *front = sweep->front;
+	struct park_bar bar;
+	int err;
+
+	park_bar(front->park, &bar, inode->ino, true);
+	err = notify_inval_inode(front->session, inode->ino, 0, 0);
+	park_unbar(front->park, &bar);
+	return err;
+}
+
 static void sweep_inode(struct inode *inode, void *arg)
 {
 	struct sweep *sweep = arg;
@@ -83,7 +96,7 @@ static void sweep_inode(struct inode *inode, void *arg)
 	}
 	if (!mapped && !sweep->everything)
 		return;
-	err = notify_inval_inode(sweep->front->session, inode->ino, 0, 0);
+	err = invalidate(sweep, inode);
 	/* The connection has ended, and with it every mapping's pages. */
 	if (err && err != -ENODEV && err != -ENOTCONN && err != -EBADF)
 		log_warn("invalidate inode %llu: %s",

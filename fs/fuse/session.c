@@ -131,8 +131,7 @@ static void wake(int number)
 {
 }
 
-/* Threads inherit it: nothing but what a thread does to itself, and wake(). */
-static void block_signals(sigset_t *before)
+void worker_block_signals(sigset_t *before)
 {
 	static const int heard[] = { SIGBUS, SIGSEGV, SIGFPE,
 				     SIGILL, SIGABRT, WAKE_SIGNAL };
@@ -155,7 +154,7 @@ int session_start(struct session *session)
 
 	session->worker_count = 0;
 	atomic_store(&session->running, wanted);
-	block_signals(&before);
+	worker_block_signals(&before);
 	for (unsigned int i = 0; i < wanted; i++) {
 		struct worker *worker = &session->workers[i];
 

@@ -42,6 +42,7 @@
 #define SESSION_KILLPRIV_V2 0x2u /* suid, sgid and capabilities are ours */
 
 struct session;
+struct session_kept;
 
 struct session_config {
 	const struct fuse_lowlevel_ops *ops;
@@ -55,6 +56,11 @@ struct session_config {
 	 */
 	int (*thread_init)(void *owner, void **state);
 	void (*thread_fini)(void *owner, void *state);
+	/*
+	 * In a serving thread: the kernel wants this request back. True: it is
+	 * a kept one and will be answered. May be asked twice.
+	 */
+	bool (*interrupt)(void *owner, uint64_t unique);
 };
 
 /* args: libfuse's and the mount's options; those left over are refused. */
@@ -91,6 +97,27 @@ void *session_state(void);
  */
 const struct fuse_in_header *session_message(void);
 uint32_t session_opcode(void);
+/*
+ * A message kept, for a request that cannot be answered yet: it is copied, the
+ * handler ends it by fuse_reply_none(), and some day it is served once more, as
+ * if it had just come, or answered by an error. Whoever has it does one of the
+ * two, frees it, and does so before session_destroy().
+ */
+struct session_kept *session_keep(void) __attribute__((warn_unused_result));
+/* In a serving thread: what is served is this one; NULL: it has just come. */
+struct session_kept *session_message_kept(void);
+uint64_t session_kept_unique(const struct session_kept *kept);
+size_t session_kept_bytes(const struct session_kept *kept);
+void session_kept_free(struct session_kept *kept);
+/* error: negative. Any thread, never blocks. */
+void session_kept_refuse(const struct session_kept *kept, int error);
+/* In a thread that was made a serving one. */
+void session_kept_serve(struct session_kept *kept);
+/* Makes the calling thread a serving one that receives nothing: from the mount
+ * on, until session_leave(), which comes before session_destroy(). */
+int session_enter(struct session *session) __attribute__((warn_unused_result));
+void session_leave(void);
+
 /*
  * In a serving thread, before the reply to an open or create of a direct_io
  * file: several writers may be in it at a time, each within its size. The

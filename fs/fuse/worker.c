@@ -62,6 +62,11 @@ void worker_adopt(struct worker *worker)
 	self = worker;
 }
 
+struct worker *worker_self(void)
+{
+	return self;
+}
+
 static int clone_fd(int session_fd)
 {
 	uint32_t source = (uint32_t)session_fd;
@@ -122,13 +127,39 @@ ssize_t worker_receive(struct worker *worker)
 	return -ENODEV;
 }
 
+/*
+ * libfuse knows nothing of requests that are kept. One may be while libfuse
+ * looks for it: then it either finds it, and whoever keeps it sees the mark
+ * (fuse_req_interrupted), or we do, looking once more.
+ */
+static void serve_interrupt(struct worker *worker, struct fuse_buf *buf)
+{
+	const struct session_config *config = &worker->session->config;
+	const struct fuse_in_header *in = (const void *)worker->message;
+	const struct fuse_interrupt_in *interrupt = (const void *)(in + 1);
+	uint64_t unique = 0;
+
+	if (config->interrupt && buf->size >= sizeof(*in) + sizeof(*interrupt))
+		unique = interrupt->unique;
+	if (unique && config->interrupt(config->owner, unique))
+		return;
+	fuse_session_process_buf(worker->session->fuse, buf);
+	if (unique)
+		config->interrupt(config->owner, unique);
+}
+
 void worker_serve(struct worker *worker, size_t length)
 {
 	struct fuse_in_header *in = (struct fuse_in_header *)worker->message;
 	struct fuse_buf buf = { .mem = in, .size = length };
 
+	worker->length = length;
 	worker->opcode = in->opcode;
 	worker->open_flags = 0;
+	if (in->opcode == FUSE_INTERRUPT) {
+		serve_interrupt(worker, &buf);
+		return;
+	}
 	if (in->opcode == OPCODE_TMPFILE)
 		in->opcode = FUSE_CREATE;
 	fuse_session_process_buf(worker->session->fuse, &buf);

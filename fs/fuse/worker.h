@@ -11,6 +11,7 @@
 #include "fuse/session.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/uio.h>
 
@@ -21,8 +22,10 @@ struct worker {
 	bool cloned;
 	unsigned char *map;	/* what the buffer lies in */
 	unsigned char *message; /* so placed that a write's bytes are aligned */
-	uint32_t opcode;	/* as it came; the message's may be changed */
-	uint32_t open_flags;	/* FOPEN_*, to be added to the open reply */
+	size_t length;
+	struct session_kept *kept; /* it is, or NULL */
+	uint32_t opcode;     /* as it came; the message's may be changed */
+	uint32_t open_flags; /* FOPEN_*, to be added to the open reply */
 	void *state;
 };
 
@@ -46,10 +49,14 @@ void worker_fini(struct worker *worker);
 /* The next message: its length, 0 to try again, -ENODEV at the end. */
 ssize_t worker_receive(struct worker *worker);
 void worker_serve(struct worker *worker, size_t length);
+/* Threads inherit it: nothing but what a thread does to itself, and what
+ * session_stop() sends. before: NULL, or what was blocked until now. */
+void worker_block_signals(sigset_t *before);
 /* Thread's main; arg: struct worker. */
 void *worker_main(void *arg);
 /* Makes it the calling thread's, or none with NULL. */
 void worker_adopt(struct worker *worker);
+struct worker *worker_self(void);
 
 /* libfuse's custom I/O: replies and notifications leave through here. */
 extern const struct fuse_custom_io worker_io;
