@@ -216,6 +216,13 @@ static ssize_t slowly(int fd, void *out, const void *in, size_t count,
 	return err == -ENOTSUP && !opened_of(fd) ? -ENOTSUP : done;
 }
 
+static __thread unsigned long system_calls;
+
+unsigned long udax_system_calls(void)
+{
+	return system_calls;
+}
+
 static ssize_t finish(ssize_t done)
 {
 	if (done >= 0)
@@ -230,8 +237,10 @@ ssize_t udax_pread(int fd, void *buf, size_t count, off_t offset)
 
 	if (done == -EAGAIN)
 		done = slowly(fd, buf, NULL, count, offset);
-	if (done == -EAGAIN)
+	if (done == -EAGAIN) {
+		system_calls++;
 		done = sys_pread(fd, buf, count, offset);
+	}
 	return finish(done);
 }
 
@@ -241,8 +250,10 @@ ssize_t udax_pwrite(int fd, const void *buf, size_t count, off_t offset)
 
 	if (done == -EAGAIN)
 		done = slowly(fd, NULL, buf, count, offset);
-	if (done == -EAGAIN)
+	if (done == -EAGAIN) {
+		system_calls++;
 		done = sys_pwrite(fd, buf, count, offset);
+	}
 	return finish(done);
 }
 

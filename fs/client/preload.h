@@ -152,6 +152,13 @@ enum report_item {
 };
 void report_direct(enum report_item item, uint64_t count);
 void report_kernel(enum report_item item, uint64_t count);
+static inline void report(enum report_item item, bool by_kernel, ssize_t count)
+{
+	if (count > 0 && by_kernel)
+		report_kernel(item, (uint64_t)count);
+	else if (count > 0)
+		report_direct(item, (uint64_t)count);
+}
 void report_reset(void);
 
 #endif

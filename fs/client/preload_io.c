@@ -79,40 +79,70 @@ static ssize_t direct_write(int fd, const struct iovec *iov, int count,
 	return sum;
 }
 
-/* What somebody else did not claim in the meantime, or -1: nothing moved. */
-static ssize_t claimed_read(int fd, const struct iovec *iov, int count,
-			    size_t length)
+/* As libc does it, at the same place: what is claimed is not given up for a
+ * reason that only concerns us. */
+static ssize_t read_there(int fd, const struct iovec *iov, int count,
+			  off_t offset)
 {
-	off_t at = move(fd, 0), claimed;
-	ssize_t got, again;
+	ssize_t got = direct_read(fd, iov, count, offset);
 
-	if (at < 0)
-		return -1;
-	got = direct_read(fd, iov, count, at);
-	if (got <= 0)
-		return got;
-	claimed = move(fd, got) - got;
-	if (claimed < 0 || claimed == at)
-		return claimed < 0 ? -1 : got;
-	/* Up to `got` bytes at another place are ours now. */
-	again = direct_read(fd, iov, count, claimed);
-	if (again != got)
-		(void)move(fd, (again < 0 ? 0 : again) - got);
-	return again;
+	return got < 0 ? real_preadv2(fd, iov, count, offset, 0) : got;
 }
 
-static ssize_t claimed_write(int fd, const struct iovec *iov, int count,
-			     size_t length)
+static ssize_t write_there(int fd, const struct iovec *iov, int count,
+			   off_t offset)
+{
+	ssize_t put = direct_write(fd, iov, count, offset);
+
+	return put < 0 ? real_pwritev2(fd, iov, count, offset, 0) : put;
+}
+
+/* False: nothing has happened, and libc is to be asked. */
+static bool claimed_read(int fd, const struct iovec *iov, int count,
+			 ssize_t *result)
+{
+	off_t at = move(fd, 0), claimed;
+	ssize_t got;
+
+	if (at < 0)
+		return false;
+	got = direct_read(fd, iov, count, at);
+	if (got < 0)
+		return false;
+	*result = got;
+	if (got == 0)
+		return true;
+	claimed = move(fd, got) - got;
+	if (claimed == at)
+		return true;
+	/* Up to `got` bytes at another place are ours now. */
+	*result = read_there(fd, iov, count, claimed);
+	if (*result > got) { /* more than was claimed: another time */
+		*result = got;
+	} else if (*result < got) {
+		int err = errno;
+
+		(void)move(fd, (*result < 0 ? 0 : *result) - got);
+		errno = err;
+	}
+	return true;
+}
+
+static bool claimed_write(int fd, const struct iovec *iov, int count,
+			  size_t length, ssize_t *result)
 {
 	off_t end = move(fd, (off_t)length);
-	ssize_t put;
 
 	if (end < 0)
-		return -1;
-	put = direct_write(fd, iov, count, end - (off_t)length);
-	if (put != (ssize_t)length)
-		(void)move(fd, (put < 0 ? 0 : put) - (off_t)length);
-	return put;
+		return false;
+	*result = write_there(fd, iov, count, end - (off_t)length);
+	if (*result != (ssize_t)length) {
+		int err = errno;
+
+		(void)move(fd, (*result < 0 ? 0 : *result) - (off_t)length);
+		errno = err;
+	}
+	return true;
 }
 
 static bool measure(const struct iovec *iov, int count, size_t *length)
@@ -130,44 +160,60 @@ static bool measure(const struct iovec *iov, int count, size_t *length)
 	return sum > 0;
 }
 
-/* offset -1: at, and moving, the file's. -1 when libc is to be asked. */
-static ssize_t go_read(int fd, const struct iovec *iov, int count, off_t offset)
+/*
+ * offset -1: at, and moving, the file's. False when libc is to be asked. What
+ * libudax had to ask the kernel for counts as the kernel's.
+ */
+static bool go_read(int fd, const struct iovec *iov, int count, off_t offset,
+		    ssize_t *result)
 {
+	unsigned long asked = udax_system_calls();
 	int before = errno;
-	ssize_t got = -1;
 	size_t length;
+	bool done;
 
 	if (!measure(iov, count, &length) || !preload_enter())
-		return -1;
-	got = offset < 0 ? claimed_read(fd, iov, count, length)
-			 : direct_read(fd, iov, count, offset);
-	if (got < 0)
-		refused(fd, errno);
-	else
-		report_direct(REPORT_READ, (uint64_t)got);
+		return false;
+	if (offset < 0) {
+		done = claimed_read(fd, iov, count, result);
+	} else {
+		*result = direct_read(fd, iov, count, offset);
+		done = *result >= 0;
+	}
 	preload_leave();
-	errno = before;
-	return got;
+	if (!done)
+		refused(fd, errno);
+	if (!done || *result >= 0)
+		errno = before;
+	if (done)
+		report(REPORT_READ, udax_system_calls() != asked, *result);
+	return done;
 }
 
-static ssize_t go_write(int fd, const struct iovec *iov, int count,
-			off_t offset)
+static bool go_write(int fd, const struct iovec *iov, int count, off_t offset,
+		     ssize_t *result)
 {
+	unsigned long asked = udax_system_calls();
 	int before = errno;
-	ssize_t put = -1;
 	size_t length;
+	bool done;
 
 	if (!measure(iov, count, &length) || !preload_enter())
-		return -1;
-	put = offset < 0 ? claimed_write(fd, iov, count, length)
-			 : direct_write(fd, iov, count, offset);
-	if (put < 0)
-		refused(fd, errno);
-	else
-		report_direct(REPORT_WRITE, (uint64_t)put);
+		return false;
+	if (offset < 0) {
+		done = claimed_write(fd, iov, count, length, result);
+	} else {
+		*result = direct_write(fd, iov, count, offset);
+		done = *result >= 0;
+	}
 	preload_leave();
-	errno = before;
-	return put;
+	if (!done)
+		refused(fd, errno);
+	if (!done || *result >= 0)
+		errno = before;
+	if (done)
+		report(REPORT_WRITE, udax_system_calls() != asked, *result);
+	return done;
 }
 
 static ssize_t by_kernel(unsigned what, enum report_item item, ssize_t done)
@@ -186,11 +232,9 @@ static ssize_t by_kernel(unsigned what, enum report_item item, ssize_t done)
 PRELOAD_API ssize_t read(int fd, void *buf, size_t count)
 {
 	unsigned what = fd_what(fd);
-	ssize_t got = -1;
+	ssize_t got;
 
-	if (what & FD_READ)
-		got = go_read(fd, IOV(buf, count), 1, -1);
-	if (got >= 0)
+	if (what & FD_READ && go_read(fd, IOV(buf, count), 1, -1, &got))
 		return got;
 	return by_kernel(what, REPORT_READ, real_read(fd, buf, count));
 }
@@ -198,11 +242,9 @@ PRELOAD_API ssize_t read(int fd, void *buf, size_t count)
 PRELOAD_API ssize_t write(int fd, const void *buf, size_t count)
 {
 	unsigned what = fd_what(fd);
-	ssize_t put = -1;
+	ssize_t put;
 
-	if (what & FD_WRITE)
-		put = go_write(fd, IOV(buf, count), 1, -1);
-	if (put >= 0)
+	if (what & FD_WRITE && go_write(fd, IOV(buf, count), 1, -1, &put))
 		return put;
 	return by_kernel(what, REPORT_WRITE, real_write(fd, buf, count));
 }
@@ -210,11 +252,10 @@ PRELOAD_API ssize_t write(int fd, const void *buf, size_t count)
 PRELOAD_API ssize_t pread(int fd, void *buf, size_t count, off_t offset)
 {
 	unsigned what = fd_what(fd);
-	ssize_t got = -1;
+	ssize_t got;
 
-	if (what & FD_READ && offset >= 0)
-		got = go_read(fd, IOV(buf, count), 1, offset);
-	if (got >= 0)
+	if (what & FD_READ && offset >= 0 &&
+	    go_read(fd, IOV(buf, count), 1, offset, &got))
 		return got;
 	return by_kernel(what, REPORT_READ, real_pread(fd, buf, count, offset));
 }
@@ -223,11 +264,10 @@ PRELOAD_ALIAS(pread64, pread);
 PRELOAD_API ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset)
 {
 	unsigned what = fd_what(fd);
-	ssize_t put = -1;
+	ssize_t put;
 
-	if (what & FD_WRITE && offset >= 0)
-		put = go_write(fd, IOV(buf, count), 1, offset);
-	if (put >= 0)
+	if (what & FD_WRITE && offset >= 0 &&
+	    go_write(fd, IOV(buf, count), 1, offset, &put))
 		return put;
 	return by_kernel(what, REPORT_WRITE,
 			 real_pwrite(fd, buf, count, offset));
@@ -237,11 +277,9 @@ PRELOAD_ALIAS(pwrite64, pwrite);
 PRELOAD_API ssize_t readv(int fd, const struct iovec *iov, int count)
 {
 	unsigned what = fd_what(fd);
-	ssize_t got = -1;
+	ssize_t got;
 
-	if (what & FD_READ)
-		got = go_read(fd, iov, count, -1);
-	if (got >= 0)
+	if (what & FD_READ && go_read(fd, iov, count, -1, &got))
 		return got;
 	return by_kernel(what, REPORT_READ, real_readv(fd, iov, count));
 }
@@ -249,11 +287,9 @@ PRELOAD_API ssize_t readv(int fd, const struct iovec *iov, int count)
 PRELOAD_API ssize_t writev(int fd, const struct iovec *iov, int count)
 {
 	unsigned what = fd_what(fd);
-	ssize_t put = -1;
+	ssize_t put;
 
-	if (what & FD_WRITE)
-		put = go_write(fd, iov, count, -1);
-	if (put >= 0)
+	if (what & FD_WRITE && go_write(fd, iov, count, -1, &put))
 		return put;
 	return by_kernel(what, REPORT_WRITE, real_writev(fd, iov, count));
 }
@@ -263,11 +299,10 @@ PRELOAD_API ssize_t preadv2(int fd, const struct iovec *iov, int count,
 			    off_t offset, int flags)
 {
 	unsigned what = fd_what(fd);
-	ssize_t got = -1;
+	ssize_t got;
 
-	if (what & FD_READ && offset >= -1 && !(flags & ~RWF_HARMLESS))
-		got = go_read(fd, iov, count, offset);
-	if (got >= 0)
+	if (what & FD_READ && offset >= -1 && !(flags & ~RWF_HARMLESS) &&
+	    go_read(fd, iov, count, offset, &got))
 		return got;
 	return by_kernel(what, REPORT_READ,
 			 real_preadv2(fd, iov, count, offset, flags));
@@ -278,11 +313,10 @@ PRELOAD_API ssize_t pwritev2(int fd, const struct iovec *iov, int count,
 			     off_t offset, int flags)
 {
 	unsigned what = fd_what(fd);
-	ssize_t put = -1;
+	ssize_t put;
 
-	if (what & FD_WRITE && offset >= -1 && !(flags & ~RWF_HARMLESS))
-		put = go_write(fd, iov, count, offset);
-	if (put >= 0)
+	if (what & FD_WRITE && offset >= -1 && !(flags & ~RWF_HARMLESS) &&
+	    go_write(fd, iov, count, offset, &put))
 		return put;
 	return by_kernel(what, REPORT_WRITE,
 			 real_pwritev2(fd, iov, count, offset, flags));

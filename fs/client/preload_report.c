@@ -21,6 +21,7 @@ static struct {
 	_Atomic uint64_t kernel[REPORT_ITEMS];
 	bool wanted;
 	bool first;
+	bool said;
 	dev_t dev;
 	ino_t ino;
 } account;
@@ -47,6 +48,7 @@ void report_reset(void)
 		atomic_store(&account.kernel[i], 0);
 	}
 	account.first = false;
+	account.said = false;
 }
 
 __attribute__((constructor)) static void begin(void)
@@ -79,10 +81,11 @@ __attribute__((destructor)) static void end(void)
 	struct stat at;
 	int length;
 
-	if (!account.wanted || !fd_own_process() ||
+	if (!account.wanted || !fd_own_process() || account.said ||
 	    (!account.first && !anything()) || fstat(STDERR_FILENO, &at) ||
 	    at.st_dev != account.dev || at.st_ino != account.ino)
 		return;
+	account.said = true;
 	length = snprintf(
 		line, sizeof(line),
 		"udax-run: %s[%d]: mapped %" PRIu64 " directly, %" PRIu64
@@ -95,4 +98,17 @@ __attribute__((destructor)) static void end(void)
 		account.direct[REPORT_WRITE], account.kernel[REPORT_WRITE]);
 	if (length > 0)
 		(void)!syscall(SYS_write, STDERR_FILENO, line, (size_t)length);
+}
+
+/* The end of many programs, shells among them, and of children. */
+PRELOAD_API void _exit(int status)
+{
+	end();
+	for (;;)
+		syscall(SYS_exit_group, status);
+}
+
+PRELOAD_API void _Exit(int status)
+{
+	_exit(status);
 }

@@ -92,6 +92,8 @@ UDAX_API int udax_on_revoke(void (*fn)(void *addr, size_t length, void *arg),
 
 /*
  * For who stands between a program and libc, as udax-run does.
+ * udax_system_calls: how many reads and writes of this thread udax_pread() and
+ *                    udax_pwrite() have left to a system call so far.
  * udax_mmap_over: mmap(2) by the kernel, of anything, with MAP_FIXED, where
  *                 ranges of ours may lie: they end in the same step.
  * udax_owns:      the descriptor is the library's own: a program that closes
@@ -100,6 +102,7 @@ UDAX_API int udax_on_revoke(void (*fn)(void *addr, size_t length, void *arg),
 UDAX_API void *udax_mmap_over(void *addr, size_t length, int prot, int flags,
 			      int fd, off_t offset);
 UDAX_API int udax_owns(int fd);
+UDAX_API unsigned long udax_system_calls(void);
 
 #ifdef __cplusplus
 }

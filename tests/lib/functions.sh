@@ -97,6 +97,13 @@ requires_fuse() {
 	[ -c /dev/fuse ] || skip_all "needs /dev/fuse"
 }
 
+# A sanitizer's runtime cannot be loaded into programs built without it.
+requires_preload() {
+	grep -q '^UDAX_CFLAGS = .*-fsanitize=' "$build/Makefile" &&
+		skip_all "udax-run cannot run programs in a build with sanitizers"
+	return 0
+}
+
 # Process state by /proc, never by kill -0: orphans are reaped late.
 alive() {
 	local state
