@@ -104,13 +104,7 @@ int file_map(struct request *request, struct inode *inode, file_extent_fn *fn,
 
 int file_fsync(struct request *request, struct inode *inode)
 {
-	int err = 0;
+	int err = lease_fsync(request, inode);
 
-	if (lease_writable_on(inode)) {
-		err = lease_fsync(request, inode);
-		pthread_rwlock_rdlock(&inode->lock);
-		lease_gather_mtime(request->fs, inode);
-		pthread_rwlock_unlock(&inode->lock);
-	}
 	return err ? err : attr_sync(request->fs, inode);
 }

@@ -257,6 +257,9 @@ static void sync_one(struct inode *inode, void *arg)
 	int err = -EIO;
 
 	if (fs_metadata_enter(sync->fs)) {
+		pthread_rwlock_rdlock(&inode->lock);
+		lease_store_settle_locked(sync->fs, inode, LEASE_NO_DEVICE);
+		pthread_rwlock_unlock(&inode->lock);
 		err = attr_sync(sync->fs, inode);
 		fs_metadata_exit(sync->fs);
 	}

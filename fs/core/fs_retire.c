@@ -11,6 +11,7 @@
 #include "core/attr.h"
 #include "core/fs_private.h"
 #include "core/inode_table.h"
+#include "core/lease.h"
 #include "alloc/alloc.h"
 #include "journal/journal.h"
 #include "util/log.h"
@@ -30,6 +31,35 @@ static void settle_one(struct inode *inode, void *arg)
 	if (err)
 		log_warn("inode %llu: timestamps not written: %s",
 			 (unsigned long long)inode->ino, strerror(-err));
+}
+
+struct flushing {
+	struct fs *fs;
+	unsigned index;
+};
+
+static void flush_one(struct inode *inode, void *arg)
+{
+	struct flushing *flushing = arg;
+	struct fs *fs = flushing->fs;
+	bool mine = flushing->index == fs->metadata_device;
+
+	if (!mine && !fs_metadata_enter(fs))
+		return;
+	pthread_rwlock_rdlock(&inode->lock);
+	lease_store_settle_locked(fs, inode, flushing->index);
+	pthread_rwlock_unlock(&inode->lock);
+	if (!mine)
+		fs_metadata_exit(fs);
+}
+
+/* What leases stored to it and to others is durable, before it goes. */
+static void flush_stores(struct fs *fs, unsigned index)
+{
+	struct flushing flushing = { fs, index };
+
+	if (!fs->options.read_only)
+		inode_for_each(fs, flush_one, &flushing);
 }
 
 static int retire_metadata(struct fs *fs)
@@ -84,6 +114,7 @@ int fs_retire_device(struct fs *fs, unsigned index)
 {
 	if (index >= fs->device_count || !fs->members.device[index])
 		return -ENODEV;
+	flush_stores(fs, index);
 	if (index == fs->metadata_device)
 		return retire_metadata(fs);
 	return retire_data(fs, index);

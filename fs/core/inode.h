@@ -48,6 +48,9 @@ struct inode_active {
 	struct timespec lazy_mtime;
 	/* Until then (CLOCK_REALTIME) a read need not move atime. */
 	_Atomic int64_t atime_good_s;
+	/* File pages that leases which have ended may have left unflushed, in
+	 * caches that a power loss takes: end 0: none. Under lazy_lock. */
+	uint64_t unflushed_start, unflushed_end;
 	pthread_mutex_t lazy_lock; /* a leaf */
 	bool read_only;		   /* the mount: nothing lags */
 	bool no_atime;		   /* the mount, too */

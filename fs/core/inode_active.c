@@ -3,6 +3,7 @@
 #include "core/attr.h"
 #include "core/fs.h"
 #include "core/inode_table.h"
+#include "core/lease.h"
 #include "core/sizes.h"
 #include "util/log.h"
 
@@ -129,6 +130,8 @@ void inode_settle_locked(struct fs *fs, struct inode *inode, bool media)
 	deleted = entry_table_delete_range(&active->entries, 0, UINT64_MAX,
 					   ENTRY_OF_KERNEL);
 	assert(deleted >= 0); /* no part of an entry was meant */
+	if (media && inode->media->nlink > 0)
+		lease_store_settle_locked(fs, inode, LEASE_NO_DEVICE);
 	err = media ? attr_sync_locked(fs, inode) : 0;
 	if (err)
 		log_warn("inode %llu: timestamps not written: %s",

@@ -173,9 +173,15 @@ int lease_sync(struct request *request, struct lease_client *client,
 	       uint64_t id, uint64_t first, uint64_t last)
 	__attribute__((warn_unused_result));
 
-/* The same for all leases of an inode that is open: fsync(2) of it. */
+/* The same for all leases of an inode that is open, those that have ended too:
+ * fsync(2) of it. */
 int lease_fsync(struct request *request, struct inode *inode)
 	__attribute__((warn_unused_result));
+/* What ended leases have stored and nobody has made durable yet; as far as its
+ * devices are there. inode.lock held. retiring: a device that has drained and
+ * is the caller's alone, or LEASE_NO_DEVICE. */
+void lease_store_settle_locked(struct fs *fs, struct inode *inode,
+			       unsigned retiring);
 
 /* ---------------------------------------------------------------- devices */
 

@@ -203,7 +203,7 @@ struct lease_word *lease_word_get_locked(struct lease_file *file,
 uint64_t lease_word_put_locked(struct lease_word *word);
 /* mtime as of then; the inode is held, no lock is. */
 void lease_store_mtime(struct fs *fs, struct inode *inode, uint64_t stored_ns);
-/* What was stored to these pages becomes durable, before they are let go. */
-void lease_store_flush(struct fs *fs, const struct lease_piece *piece);
+/* These pages may have been stored to; the inode is held. */
+void lease_store_left(struct inode *inode, uint64_t first, uint64_t last);
 
 #endif

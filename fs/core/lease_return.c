@@ -112,7 +112,9 @@ static uint64_t delete_entries(struct fs *fs, const struct lease_piece *piece)
 {
 	int64_t deleted;
 
-	lease_store_flush(fs, piece);
+	if (piece->lease->writable)
+		lease_store_left(piece->lease->inode, piece->first,
+				 piece->last);
 	deleted = entry_table_disassociate(lease_entries(piece->lease->inode),
 					   piece->first, piece->last);
 	assert(deleted >= 0); /* it was cut before */

@@ -4,7 +4,9 @@
 #include "core/lease_private.h"
 
 #include "core/attr.h"
+#include "core/file_extent.h"
 #include "core/request.h"
+#include "dax/pgmap.h"
 #include "device/device.h"
 #include "util/clock.h"
 
@@ -13,12 +15,16 @@
 
 /* --------------------------------------------------------------- durability */
 
+#define NO_DEVICE LEASE_NO_DEVICE
+
 struct flush {
 	struct fs *fs;
 	uint64_t devices; /* to drain, a bit each */
 	/* Gathered, to be flushed as one. */
 	unsigned device;
 	uint64_t page, npages;
+	uint64_t entered;  /* gates that are ours, a bit each */
+	unsigned retiring; /* a device that is ours alone */
 };
 
 static void flush_gathered(struct flush *flush)
@@ -67,23 +73,112 @@ static int flush_drain(struct flush *flush)
 	return err;
 }
 
-static int flush_leaving(const struct entry_run *run, void *arg)
+/*
+ * A lease that ends owes nobody durability, no more than munmap(2) does; the
+ * file does: at fsync, at its last close, when the device is given up.
+ */
+void lease_store_left(struct inode *inode, uint64_t first, uint64_t last)
 {
-	(void)flush_pages(arg, run->device, run->device_page, run->npages);
-	return 0;
+	struct inode_active *active = atomic_load(&inode->active);
+
+	pthread_mutex_lock(&active->lazy_lock);
+	if (!active->unflushed_end || first < active->unflushed_start)
+		active->unflushed_start = first;
+	active->unflushed_end = lease_max(active->unflushed_end, last + 1);
+	pthread_mutex_unlock(&active->lazy_lock);
 }
 
-void lease_store_flush(struct fs *fs, const struct lease_piece *piece)
+/* end 0: nothing. */
+static void take_unflushed(struct inode *inode, uint64_t *start, uint64_t *end)
 {
-	struct flush flush = { .fs = fs };
+	struct inode_active *active = atomic_load(&inode->active);
 
-	if (!piece->lease->writable)
+	*start = *end = 0;
+	if (!active)
 		return;
-	entry_table_walk_leased(lease_entries(piece->lease->inode),
-				piece->first, piece->last, flush_leaving,
-				&flush);
-	/* Of a device that has failed nothing is believed anyway. */
-	(void)flush_drain(&flush);
+	pthread_mutex_lock(&active->lazy_lock);
+	*start = active->unflushed_start;
+	*end = active->unflushed_end;
+	active->unflushed_end = 0;
+	pthread_mutex_unlock(&active->lazy_lock);
+}
+
+/* May its device be touched until the end of this? */
+static int enter_device(const struct flush *flush, struct request *request,
+			unsigned index)
+{
+	const struct fs_device *member = &flush->fs->devices[index];
+
+	if (index == flush->retiring || flush->entered & UINT64_C(1) << index)
+		return 0;
+	if (request)
+		return request_gate(request, index);
+	return member->pgmap ? pgmap_gate_enter_draining(member->pgmap)
+			     : -ENXIO;
+}
+
+static void leave_devices(struct flush *flush)
+{
+	for (; flush->entered; flush->entered &= flush->entered - 1)
+		pgmap_gate_exit(
+			flush->fs->devices[__builtin_ctzll(flush->entered)]
+				.pgmap);
+}
+
+static int flush_extents(struct flush *flush, struct request *request,
+			 struct inode *inode, uint64_t start, uint64_t end)
+{
+	struct extent extent;
+	struct tree map;
+	int err;
+
+	extent_map_init(&map, flush->fs, NULL, inode->ino, inode->media);
+	while (!(err = extent_first(flush->fs, &map, start, end, &extent))) {
+		unsigned index = addr_device(extent.addr);
+
+		start = extent_end(&extent);
+		if (!extent_is_written(&extent))
+			continue;
+		err = enter_device(flush, request, index);
+		if (!err && !request && index != flush->retiring)
+			flush->entered |= UINT64_C(1) << index;
+		if (!err)
+			err = flush_pages(flush, index, addr_block(extent.addr),
+					  extent.blocks);
+		if (err && request)
+			return err;
+		/* Else what can be had, from the others. */
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
+static int flush_unflushed(struct fs *fs, struct request *request,
+			   struct inode *inode, unsigned retiring)
+{
+	struct flush flush = { .fs = fs, .retiring = retiring };
+	uint64_t start, end;
+	int drained;
+	int err = 0;
+
+	take_unflushed(inode, &start, &end);
+	if (!end)
+		return 0;
+	if (inode->media->format == INODE_EXTENTS)
+		err = flush_extents(&flush, request, inode, start, end);
+	drained = flush_drain(&flush);
+	leave_devices(&flush);
+	if (!err)
+		err = drained;
+	if (err && request)
+		lease_store_left(inode, start, end - 1); /* still owed */
+	return err;
+}
+
+void lease_store_settle_locked(struct fs *fs, struct inode *inode,
+			       unsigned retiring)
+{
+	/* What is on a device that is gone, or has failed, is lost anyway. */
+	(void)flush_unflushed(fs, NULL, inode, retiring);
 }
 
 struct writeback {
@@ -183,10 +278,9 @@ int lease_sync(struct request *request, struct lease_client *client,
 	return err == -EIO ? -ENXIO : err;
 }
 
-int lease_fsync(struct request *request, struct inode *inode)
+/* What leases may have stored to is dirty, be it marked so or not. */
+static void mark_writable(struct fs *fs, struct inode *inode)
 {
-	struct entry_table *table = lease_entries(inode);
-	struct fs *fs = request->fs;
 	const struct lease_piece *piece;
 	struct lease_file *file;
 
@@ -195,10 +289,26 @@ int lease_fsync(struct request *request, struct inode *inode)
 	if (file)
 		LIST_FOREACH(piece, &file->pieces, of_file)
 	if (piece->lease->writable)
-		entry_table_set_mark(table, piece->first, piece->last,
-				     ENTRY_DIRTY);
+		entry_table_set_mark(lease_entries(inode), piece->first,
+				     piece->last, ENTRY_DIRTY);
 	pthread_mutex_unlock(&fs->lease_lock);
-	return write_back(request, table, 0, UINT64_MAX);
+}
+
+int lease_fsync(struct request *request, struct inode *inode)
+{
+	int err = 0;
+
+	if (lease_writable_on(inode)) {
+		mark_writable(request->fs, inode);
+		err = write_back(request, lease_entries(inode), 0, UINT64_MAX);
+	}
+	if (err)
+		return err;
+	pthread_rwlock_rdlock(&inode->lock);
+	err = flush_unflushed(request->fs, request, inode, NO_DEVICE);
+	lease_gather_mtime(request->fs, inode);
+	pthread_rwlock_unlock(&inode->lock);
+	return err;
 }
 
 /* --------------------------------------------------------------------- time */

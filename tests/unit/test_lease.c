@@ -1037,6 +1037,127 @@ START_TEST(sync_puts_mtime_on_the_media_and_clears_the_marks)
 }
 END_TEST
 
+/* -------------------------------------------------------------- durability */
+
+static const unsigned char *watched;
+static unsigned flushes, drains;
+
+static void on_flush(struct device *device, const void *from, size_t length)
+{
+	const unsigned char *start = from;
+
+	if (watched >= start && watched < start + length)
+		flushes++;
+}
+
+static void on_drain(struct device *device)
+{
+	drains += flushes > 0;
+}
+
+static void on_store(struct device *device, const void *to, size_t length,
+		     bool cached)
+{
+}
+
+static const struct device_recorder recorder = { .stored = on_store,
+						 .flushed = on_flush,
+						 .drained = on_drain };
+
+static unsigned take_flushes(void)
+{
+	unsigned count = flushes;
+
+	ck_assert(!flushes == !drains);
+	flushes = drains = 0;
+	return count;
+}
+
+static int sync_file(void)
+{
+	int err;
+
+	ck_assert_int_eq(request_begin(&core.request, "fsync",
+				       fixture.file->ino, 1, false),
+			 0);
+	err = file_fsync(&core.request, fixture.file);
+	request_end(&core.request);
+	return err;
+}
+
+START_TEST(what_leases_store_is_durable_when_the_file_must_be)
+{
+	uint64_t id;
+
+	ck_assert_int_eq(fixture_write(bytes, MIB, 0), MIB);
+	id = lease(&alice, 0, 50, true);
+	watched = at(7);
+	device_set_recorder(&recorder);
+	/* Each time anew: nobody sees whether it is stored to in between. */
+	ck_assert_int_eq(lease_sync(&core.request, &alice.core, id, 0, 9), 0);
+	ck_assert_uint_eq(take_flushes(), 1);
+	ck_assert_int_eq(lease_sync(&core.request, &alice.core, id, 0, 9), 0);
+	ck_assert_uint_eq(take_flushes(), 1);
+	ck_assert_int_eq(lease_sync(&core.request, &alice.core, id, 10, 20), 0);
+	ck_assert_uint_eq(take_flushes(), 0);
+	ck_assert_int_eq(sync_file(), 0);
+	ck_assert_uint_eq(take_flushes(), 1);
+	/* Ending is cheap; what it leaves is for the next fsync, */
+	ck_assert_int_eq(give(&alice, id, 5, 10), 6);
+	ck_assert_uint_eq(take_flushes(), 0);
+	ck_assert_int_eq(sync_file(), 0);
+	ck_assert_uint_eq(take_flushes(), 1);
+	ck_assert_int_eq(sync_file(), 0);
+	ck_assert_uint_eq(take_flushes(), 0);
+	/* or the last close. */
+	lease(&bob, 7, 1, true);
+	gone(&bob, NONE);
+	fixture_close_file();
+	ck_assert_uint_eq(take_flushes(), 1);
+	fixture_open_file("file", true);
+	ck_assert_int_eq(sync_file(), 0);
+	ck_assert_uint_eq(take_flushes(), 0);
+	/* A reader stores nothing. */
+	lease(&bob, 7, 1, false);
+	gone(&bob, NONE);
+	ck_assert_int_eq(sync_file(), 0);
+	ck_assert_uint_eq(take_flushes(), 0);
+	device_set_recorder(NULL);
+}
+END_TEST
+
+START_TEST(a_device_that_leaves_has_all_that_was_stored)
+{
+	unsigned device;
+
+	ck_assert_int_eq(fixture_write(bytes, MIB, 0), MIB);
+	device = fixture.file->media->home_device;
+	if (device == core.fs->metadata_device) {
+		fixture_close_file();
+		fixture_open_file("second", true);
+		ck_assert_int_eq(fixture_write(bytes, MIB, 0), MIB);
+		device = fixture.file->media->home_device;
+	}
+	ck_assert_uint_ne(device, core.fs->metadata_device);
+	lease(&alice, 0, 50, true);
+	watched = at(7);
+	gone(&alice, device);
+	device_set_recorder(&recorder);
+	ck_assert_int_eq(pgmap_gate_enter(core.fs->devices[device].pgmap), 0);
+	ck_assert_int_eq(pgmap_kill(core.fs->devices[device].pgmap), 0);
+	ck_assert_int_eq(fs_retire_device(core.fs, device), 0);
+	ck_assert_uint_eq(take_flushes(), 1);
+	device_set_recorder(NULL);
+	ck_assert_int_eq(pgmap_resurrect(core.fs->devices[device].pgmap), 0);
+	pgmap_gate_exit(core.fs->devices[device].pgmap);
+	fixture_close_file();
+	core_unmount();
+	fixture_remove();
+}
+END_TEST
+
+/* ------------------------------------------------------------------- sizes */
+
 START_TEST(sizes_are_seen_before_the_answer)
 {
 	uint32_t word = lease_sizes_word(core.fs, fixture.file);
@@ -1211,6 +1332,8 @@ static TCase *hold_case(void)
 	tcase_add_test(holds, stores_move_mtime_and_never_too_far);
 	tcase_add_test(holds,
 		       sync_puts_mtime_on_the_media_and_clears_the_marks);
+	tcase_add_test(holds,
+		       what_leases_store_is_durable_when_the_file_must_be);
 	tcase_add_test(holds, sizes_are_seen_before_the_answer);
 	return holds;
 }
@@ -1219,6 +1342,7 @@ int main(void)
 {
 	Suite *suite = suite_create("lease");
 	TCase *two = tcase_create("two devices");
+	TCase *leaving = tcase_create("leaving device");
 	TCase *over = tcase_create("unmount");
 	TCase *many = tcase_create("many");
 	SRunner *runner = srunner_create(suite);
@@ -1230,6 +1354,9 @@ int main(void)
 	tcase_add_checked_fixture(two, setup_two, teardown_two);
 	tcase_add_test(two, a_lease_is_on_one_device);
 	suite_add_tcase(suite, two);
+	tcase_add_checked_fixture(leaving, setup_two, NULL);
+	tcase_add_test(leaving, a_device_that_leaves_has_all_that_was_stored);
+	suite_add_tcase(suite, leaving);
 	tcase_add_checked_fixture(over, setup, NULL);
 	tcase_add_test(over, an_unmount_takes_what_was_never_given_back);
 	suite_add_tcase(suite, over);
