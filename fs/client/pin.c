@@ -292,8 +292,9 @@ int udax_pin(void *addr, size_t length, uint64_t *token)
 	err = pin_all(start, end, number);
 	if (err)
 		(void)unpin(number);
+	else
+		*token = number;
 	client_leave();
-	*token = number;
 	return client_result(err == -ENOTCONN ? -ENXIO : err);
 }
 

@@ -214,13 +214,16 @@ trap 'exit 1' INT TERM HUP
 
 # --- a program with a file mapped (tests/lib/mapper.c) ---------------------
 # mapper_start FILE [ro|private]; ask LINE → one line; mapper_end
-mapper_start() {
+mapper_start() { program_start mapper "$@"; }
+# user_start FILE [ro] [lazy] [resume]: the same with libudax (tests/lib/udax_user.c)
+user_start() { program_start udax_user "$@"; }
+program_start() {
 	local line
-	coproc MAPPER { exec mapper "$@"; }
+	coproc MAPPER { exec "$@"; }
 	mapper=$MAPPER_PID
 	to_mapper=${MAPPER[1]} from_mapper=${MAPPER[0]}
 	read -r -t 20 line <&"$from_mapper" && [ "$line" = mapped ] ||
-		{ diag "mapper $*: ${line:-no answer}"; return 1; }
+		{ diag "$*: ${line:-no answer}"; return 1; }
 }
 ask() {
 	local answer
