@@ -211,7 +211,7 @@ static int place_all(struct grant *grant)
 	const struct udax_map_reply *reply = grant->reply;
 	uintptr_t at = grant->call->addr, end = at + reply->length;
 	size_t i = table_find(&client.table, at);
-	int err = 0;
+	int err = 0, taken;
 
 	while (at < end) {
 		struct segment *segment = i < client.table.count
@@ -229,11 +229,15 @@ static int place_all(struct grant *grant)
 			i -= segment != NULL;
 			continue;
 		}
-		if (!wants(segment, grant->call, offset) ||
-		    take_segment(grant, segment)) {
+		taken = wants(segment, grant->call, offset)
+				? take_segment(grant, segment)
+				: -EAGAIN;
+		if (taken) {
 			conn_send_unmap_locked(grant->conn, reply->lease,
 					       offset, segment->end - at);
-			err = segment->state == SEGMENT_POISON ? -ENOMEM : err;
+			/* A descriptor is closed behind us by a zap. */
+			if (segment->state == SEGMENT_POISON)
+				err = taken == -EBADF ? -ENXIO : -ENOMEM;
 		}
 		at = segment->end;
 	}

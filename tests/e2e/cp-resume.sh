@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# udax-cp interrupted: killed, ended, going on with --resume.
+. "${srcdir:-.}/tests/lib/functions.sh"
+. "$srcdir/tests/lib/copying.sh"
+requires_fuse
+requires python3
+plan 27
+
+UDAX_SIZE=144M udax_mkfs a
+udax_mount a
+bytes=40000001
+head -c $bytes /dev/urandom >"$work/in"
+cp "$work/in" "$mnt/in"
+
+both() {
+	local from=$1 to=$2
+	ok "killed in the middle" start_copy "$from" "$to"
+	kill -9 $copy
+	wait $copy 2>/dev/null
+	said_by_copy >/dev/null
+	status "it goes on" 0 udax-cp --resume --json "$from" "$to"
+	ok "  not from the start" test "$(json "$out" "j['resumed_bytes']")" -ge 4194304
+	is "  with the rest alone" "$(json "$out" "j['resumed_bytes'] + j['copied_bytes']")" $bytes
+	ok "  equal" cmp "$from" "$to"
+	not_ok "  nothing is left beside it" test -e "$to.udax-cp"
+	rm -f "$to"
+}
+both "$work/in" "$mnt/out"
+both "$mnt/in" "$work/out"
+both "$mnt/in" "$mnt/out"
+
+ok "ended by a signal in the middle" start_copy "$mnt/in" "$work/out"
+kill -TERM $copy
+kill -CONT $copy
+wait $copy
+is "  it fails" $? 1
+said=$(said_by_copy)
+like "  and says where, and how to go on" "$said" "copy .*: Terminated: [0-9]* of $bytes bytes are done; go on with: udax-cp --resume $mnt/in $work/out"
+is "  in one line" "$(printf '%s\n' "$said" | wc -l)" 1
+touch "$mnt/in"
+status "a source that has changed is not mixed with what is there" 1 udax-cp --resume "$mnt/in" "$work/out"
+like "  and says so" "$err" "resume .*: the source has changed"
+status "without --resume it begins again" 0 udax-cp --json "$mnt/in" "$work/out"
+is "  with all of it" "$(json "$out" "j['copied_bytes']")" $bytes
+ok "  equal" cmp "$mnt/in" "$work/out"
