@@ -5,11 +5,13 @@
 
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #define QUEUE 64
+#define YIELDS 100 /* to who holds the lock, before sleeping */
 
 #ifndef USERFAULTFD_IOC_NEW
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
@@ -199,9 +201,17 @@ uintptr_t lazy_next_fault(void)
 void lazy_lock(void)
 {
 	struct timespec moment = { .tv_nsec = 10000 };
+	unsigned int tries = 0;
 
-	while (pthread_mutex_trylock(&client.lock) != 0)
-		if (!read_events())
+	/* Mostly the thread that answered the last touch is about to let go:
+	 * a sleep would be several times as long as all the rest. */
+	while (pthread_mutex_trylock(&client.lock) != 0) {
+		if (read_events())
+			continue;
+		if (tries++ < YIELDS)
+			sched_yield();
+		else
 			nanosleep(&moment, NULL);
+	}
 	atomic_fetch_add(&client.turn, 1);
 }
