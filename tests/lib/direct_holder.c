@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * direct_holder FILE [ro] [deaf] [liar]: lease a whole file, without the
- * library, then do what stdin says, a line each, and answer each with one line.
+ * direct_holder FILE [ro] [deaf] [liar] [later]: lease a whole file, without
+ * the library, then do what stdin says, a line each, and answer each with one
+ * line.
  *
  *   load OFFSET         → the byte, or SIGBUS
  *   store OFFSET BYTE   → ok, or SIGBUS
@@ -11,10 +12,12 @@
  *   traced              → ok: a child traces us, so that nobody else can
  *   hangup              → ok: the socket is closed, the mapping stays
  *   recalls             → how many have come
+ *   give                → ok: does what RECALL asked for last
+ *   stamp               → ok: tells the daemon that it has stored just now
  *
- * It does what RECALL asks for; deaf: it takes no notice; liar: it says that it
- * has given back what it maps on. SIGBUS is told as "SIGBUS CODE right|wrong":
- * whether si_addr was the address touched.
+ * It does what RECALL asks for; deaf: it takes no notice; later: it waits for
+ * `give`; liar: it says that it has given back what it maps on. SIGBUS is told
+ * as "SIGBUS CODE right|wrong": whether si_addr was the address touched.
  */
 #include "lib/direct_client.h"
 
@@ -32,6 +35,7 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct direct_client client;
@@ -39,7 +43,8 @@ static uint32_t handle;
 static uint64_t lease, pin, pin_offset, pin_length;
 static char *memory;
 static uint64_t length;
-static bool writable = true, deaf, liar;
+static bool writable = true, deaf, liar, later;
+static struct udax_recall last;
 static unsigned int recalls;
 
 static sigjmp_buf escape;
@@ -129,13 +134,45 @@ static void take_news(void)
 	if (client.in.header.type != UDAX_RECALL)
 		return;
 	recalls++;
-	if (deaf)
+	last = client.in.recall;
+	if (deaf || later)
 		return;
 	if (!liar)
 		give_back(&client.in.recall);
 	err = client_returned(&client);
 	if (err)
 		client_disconnect(&client);
+}
+
+static void give(void)
+{
+	if (!recalls) {
+		puts("nothing");
+		return;
+	}
+	give_back(&last);
+	client.in.recall = last;
+	tell(client_returned(&client));
+}
+
+static void stamp(void)
+{
+	uint64_t *words = mmap(NULL, (handle + 1) * sizeof(*words),
+			       PROT_READ | PROT_WRITE, MAP_SHARED,
+			       client.stored_fd, 0);
+	struct timespec now;
+
+	if (words == MAP_FAILED) {
+		tell(-errno);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	__atomic_store_n(&words[handle],
+			 (uint64_t)now.tv_sec * 1000000000 +
+				 (uint64_t)now.tv_nsec,
+			 __ATOMIC_RELEASE);
+	munmap(words, (handle + 1) * sizeof(*words));
+	puts("ok");
 }
 
 static void do_fork(void)
@@ -221,6 +258,10 @@ static void obey(const char *line)
 		do_unpin();
 	else if (strcmp(verb, "map") == 0)
 		tell(client_map(&client, handle, a, b, writable));
+	else if (strcmp(verb, "give") == 0)
+		give();
+	else if (strcmp(verb, "stamp") == 0)
+		stamp();
 	else if (strcmp(verb, "fork") == 0)
 		do_fork();
 	else if (strcmp(verb, "traced") == 0)
@@ -291,6 +332,7 @@ int main(int argc, char **argv)
 		writable = writable && strcmp(argv[i], "ro") != 0;
 		deaf = deaf || strcmp(argv[i], "deaf") == 0;
 		liar = liar || strcmp(argv[i], "liar") == 0;
+		later = later || strcmp(argv[i], "later") == 0;
 	}
 	sigaction(SIGBUS, &bus, NULL);
 	signal(SIGPIPE, SIG_IGN);
