@@ -34,7 +34,7 @@
 
 #define DIRECT_CLIENTS_MAX 4096
 #define DIRECT_LEASES_MAX (1u << 20)
-#define DIRECT_QUEUE_MAX 16
+#define DIRECT_QUEUE_MAX 256
 
 struct direct;
 struct fs;
