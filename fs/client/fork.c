@@ -41,12 +41,12 @@ static void in_child(void)
 	static const struct client fresh = {
 		.connecting = PTHREAD_MUTEX_INITIALIZER,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.turn = 1,
 		.wake_fd = -1,
 		.poison_fd = -1,
 		.fault_fd = -1,
 		.offered_fd = -1,
 	};
+	uint64_t turn = atomic_load(&client.turn);
 	struct conn *conn;
 
 	for (conn = client.conns; conn; conn = conn->next) {
@@ -61,6 +61,8 @@ static void in_child(void)
 	close_one(client.fault_fd);
 	close_one(client.offered_fd);
 	memcpy(&client, &fresh, sizeof(client));
+	atomic_store(&client.turn,
+		     turn + 1); /* what threads remember is past */
 	section_after_fork();
 	io_after_fork();
 }

@@ -71,7 +71,7 @@ static ssize_t copy(const struct opened *opened, void *out, const void *in,
 		count = size - offset;
 	if (!region_has(region, offset, count, in != NULL))
 		return -EAGAIN;
-	if (!in) {
+	if (out) {
 		memcpy(out, (void *)(region->base + offset), count);
 		return (ssize_t)count;
 	}

@@ -172,7 +172,7 @@ void region_end(struct handle *handle)
 static int get(struct handle *handle, uint64_t end, struct region **out)
 {
 	struct region *region = atomic_load(&handle->region);
-	struct region *larger;
+	struct region *larger = NULL;
 	int err;
 
 	*out = region;

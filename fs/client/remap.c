@@ -22,6 +22,8 @@ static int look_locked(uintptr_t start, uintptr_t end, struct segment *first)
 	size_t i = table_find(&client.table, start);
 	uintptr_t at = start;
 
+	if (end <= start)
+		return -EINVAL;
 	for (; at < end; i++) {
 		const struct segment *segment;
 
@@ -145,7 +147,7 @@ void *udax_mremap(void *old_addr, size_t old_size, size_t size, int flags,
 {
 	uintptr_t start = (uintptr_t)old_addr, to = (uintptr_t)addr;
 	size_t old_length = PAGE_UP(old_size), length = PAGE_UP(size);
-	struct segment old;
+	struct segment old = { .mapping = NULL };
 	bool ours;
 	long at;
 	int err = 0;

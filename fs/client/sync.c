@@ -139,7 +139,7 @@ static void send_one(struct sync *sync, struct conn *conn, uint64_t lease,
 				      .length = length };
 	struct call *call = call_create(conn);
 	struct call **more = realloc(sync->calls,
-				     (sync->count + 1) * sizeof(*more));
+				     (sync->count + 1) * sizeof(struct call *));
 	int err;
 
 	if (more)
