@@ -242,6 +242,7 @@ static int zap_one(struct job *job, struct zap_target *target)
 	if (target->pid == getpid())
 		return -EPERM;
 	err = zap_process(target, deadline_in(job->limits.zap_ms), &report);
+	job->zapped_bytes += report.bytes;
 	if (err && err != -ESRCH && err != job->force_result)
 		log_warn("direct: pid %d (%s) could not be zapped: %s",
 			 target->pid, job->client->lease.command,
@@ -282,6 +283,23 @@ static bool others_left(const struct job *job)
 		       : job->client->closed;
 }
 
+/*
+ * A part of a lease that was not mapped where it was looked for is perhaps
+ * about to be: the client has the answer to its MAP and was stopped before it
+ * did anything with it. That is no proof, for it has the descriptor, too.
+ */
+static bool covered(const struct job *job, const struct target_ranges *ranges)
+{
+	uint64_t bytes = 0;
+
+	if (job->kind != JOB_CHANGE || job->client->closed ||
+	    has_ended(job->client->pidfd))
+		return true;
+	for (unsigned int i = 0; i < ranges->count; i++)
+		bytes += ranges->ranges[i].length;
+	return job->zapped_bytes >= bytes;
+}
+
 static int zap(struct job *job)
 {
 	struct client *client = job->client;
@@ -310,6 +328,8 @@ static int zap(struct job *job)
 		err = zap_one(job, &target);
 	if ((!err || err == -ESRCH) && others_left(job))
 		err = zap_others(job, target);
+	if (!err && !covered(job, &ranges))
+		err = -EAGAIN;
 	free(ranges.ranges);
 	return err == -ESRCH ? 0 : err;
 }

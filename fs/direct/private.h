@@ -120,6 +120,7 @@ struct job {
 	struct removal_limits limits;
 	struct deadline deadline; /* of this step */
 	struct deadline give_up;  /* CHANGE: of all of them */
+	uint64_t zapped_bytes;	  /* by all zaps of it */
 	int64_t look_ns;	  /* next, at the lock */
 	int64_t pause_ns;	  /* between looks */
 	bool returned;

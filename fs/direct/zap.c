@@ -75,6 +75,7 @@ static int replace(struct zap *zap, struct zap_inject *inject, int empty)
 		if (at != (int64_t)piece->start)
 			return -EIO;
 		zap->report.mappings++;
+		zap->report.bytes += piece->length;
 		if (deadline_passed(zap->deadline))
 			return -ETIMEDOUT;
 	}

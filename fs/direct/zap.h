@@ -47,6 +47,7 @@ struct zap_report {
 	unsigned int threads;  /* stopped */
 	unsigned int mappings; /* replaced */
 	unsigned int fds;      /* closed */
+	uint64_t bytes;	       /* of those mappings */
 	int64_t elapsed_us;
 };
 

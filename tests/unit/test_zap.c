@@ -86,6 +86,8 @@ START_TEST(only_the_ranges_go)
 	target.range_count = 3;
 	ck_assert_int_eq(zap_process(&target, deadline_in(5000), &report), 0);
 	ck_assert_uint_eq(report.mappings, 3);
+	ck_assert_uint_eq(report.bytes,
+			  (8 + 1 + VICTIM_DEVICE_PAGES - 200) * 4096);
 	victim_ask(&victim);
 	for (i = 0; i < VICTIM_DEVICE_PAGES; i++)
 		ck_assert_int_eq(victim.page->gone[i],
