@@ -13,7 +13,6 @@
 
 #define AGAIN_MS 1
 #define AGAIN_MAX_MS 10000
-#define POISON_MS 100
 
 static struct udax_map request(const struct call *call)
 {
@@ -163,7 +162,8 @@ static void poison_page(uintptr_t fault, bool forever)
 		goto out_later;
 	segment->state = SEGMENT_POISON;
 	segment->forever = forever;
-	segment->until_ns = clock_monotonic_ns() + POISON_MS * NS_PER_MS;
+	segment->until_ns = clock_monotonic_ns() +
+			    SEGMENT_POISON_MS * NS_PER_MS;
 	if (!forever && !client.poisoned++)
 		client_kick();
 out_wake:

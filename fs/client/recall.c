@@ -170,7 +170,8 @@ static void note(const struct recall *recall, struct segment *segment,
 	if (instead == INSTEAD_POISON || instead == INSTEAD_REFETCH) {
 		segment->state = SEGMENT_POISON;
 		segment->forever = instead == INSTEAD_POISON;
-		segment->until_ns = clock_monotonic_ns() + 100 * NS_PER_MS;
+		segment->until_ns = clock_monotonic_ns() +
+				    SEGMENT_POISON_MS * NS_PER_MS;
 		client.poisoned += !segment->forever;
 	}
 	if (segment->forever && segment->state == SEGMENT_POISON)
@@ -380,7 +381,7 @@ void recall_unpoison_locked(void)
 			segment->state = SEGMENT_HOLE;
 			left--;
 		} else if (size && atomic_load(size) > segment->offset) {
-			segment->until_ns = now + 100 * NS_PER_MS;
+			segment->until_ns = now + SEGMENT_POISON_MS * NS_PER_MS;
 			fetch_range_locked(segment->start, length);
 		}
 	}

@@ -52,6 +52,10 @@ struct segment {
 /* granularity: a tmpfs, where nothing is durable and a fence is all */
 #define SEGMENT_VOLATILE 3
 
+/* How long what lies beyond EOF is poison once it was touched: as long as a
+ * file that grew meanwhile may still raise SIGBUS there. */
+#define SEGMENT_POISON_MS 5
+
 struct table {
 	struct segment **segment;
 	size_t count, room;

@@ -72,8 +72,8 @@ static int patience_ms(void)
 	for (later = client.later; later; later = later->next)
 		if (later->at_ns < soonest)
 			soonest = later->at_ns;
-	if (client.poisoned && soonest > now + 20 * NS_PER_MS)
-		return 20;
+	if (client.poisoned && soonest > now + SEGMENT_POISON_MS * NS_PER_MS)
+		return SEGMENT_POISON_MS;
 	if (soonest == INT64_MAX)
 		return -1;
 	return soonest <= now ? 0 : (int)((soonest - now) / NS_PER_MS) + 1;
