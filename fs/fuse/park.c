@@ -145,14 +145,10 @@ static void append(struct park *park, struct parked *parked)
 	park->bytes += session_kept_bytes(parked->message);
 }
 
-/* What the thread serves and has come here again; else a new one. */
 static struct parked *make(struct park *park)
 {
-	struct parked *parked;
+	struct parked *parked = calloc(1, sizeof(*parked));
 
-	if (session_message_kept())
-		return park->served;
-	parked = calloc(1, sizeof(*parked));
 	if (!parked)
 		return NULL;
 	parked->message = session_keep();
@@ -163,14 +159,6 @@ static struct parked *make(struct park *park)
 	parked->park = park;
 	parked->since_ns = clock_monotonic_ns();
 	return parked;
-}
-
-static void unmake(struct parked *parked)
-{
-	if (session_message_kept())
-		return;
-	session_kept_free(parked->message);
-	free(parked);
 }
 
 static void describe(struct parked *parked, const struct request *like,
@@ -193,7 +181,8 @@ static void describe(struct parked *parked, const struct request *like,
 int park_add(struct park *park, const struct request *like,
 	     const struct park_want *want, struct parked **out)
 {
-	struct parked *parked = make(park);
+	bool again = session_message_kept(); /* then this is the thread */
+	struct parked *parked = again ? park->served : make(park);
 	int err;
 
 	if (!parked)
@@ -205,13 +194,15 @@ int park_add(struct park *park, const struct request *like,
 		append(park, parked);
 	}
 	pthread_mutex_unlock(&park->lock);
-	if (err) {
-		unmake(parked);
-		return err;
+	if (err && !again) {
+		session_kept_free(parked->message);
+		free(parked);
 	}
+	if (err)
+		return err;
 	request_wait_begin(park->fs, &parked->shown, like, want->operation,
 			   want->devices);
-	if (session_message_kept())
+	if (again)
 		park->served = NULL;
 	*out = parked;
 	return 0;

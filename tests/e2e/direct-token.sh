@@ -3,7 +3,7 @@
 # Who gets a token for direct mappings, and for what.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
-plan 12
+plan 14
 
 cat >"$work/ioctl.py" <<'PY'
 import errno, fcntl, os, sys, threading
@@ -32,6 +32,19 @@ thread.start()
 thread.join()
 print(answer[0])
 PY
+# With files open from before.
+cat >"$work/dead.py" <<'PY'
+import errno, fcntl, os, sys
+fd = os.open(sys.argv[1], os.O_RDWR)
+print("open", flush=True)
+sys.stdin.readline()
+try:
+    fcntl.ioctl(fd, 0x80805580, bytes(128))
+    token = "token"
+except OSError as e:
+    token = errno.errorcode[e.errno]
+print(token, fcntl.ioctl(fd, 0x80705581, bytes(112))[:108].rstrip(b"\0").decode())
+PY
 ask_for() { python3 "$work/ioctl.py" "$@"; }
 
 udax_mkfs pmem0
@@ -56,6 +69,15 @@ if [ "$(id -u)" = 0 ]; then
 else
 	ok "another user gets none # SKIP needs root" true
 fi
+coproc DEAD { python3 "$work/dead.py" "$mnt/file"; }
+dead=$DEAD_PID to_dead=${DEAD[1]} from_dead=${DEAD[0]}
+read -r -t 20 line <&"$from_dead"
+socket=$(ask_for "$mnt" r socket)
+ok "all devices go" udaxctl remove-device "$mnt" 0
+echo >&"$to_dead"
+read -r -t 20 line <&"$from_dead"
+is "a dead filesystem still says where the door is, and gives no token" "$line" "ENXIO $socket"
+wait "$dead"
 udax_umount
 ok "mounts without the door" udax_mount -o direct=off pmem0
 is "direct=off: no token, and no socket" \
