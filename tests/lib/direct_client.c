@@ -60,16 +60,23 @@ int client_next(struct direct_client *client, int timeout_ms)
 	return length < 0 ? (int)length : 0;
 }
 
+static bool is_it(const struct direct_client *client, uint16_t type, int reply)
+{
+	const struct udax_header *header = &client->in.header;
+
+	return header->type == type && header->reply == reply &&
+	       (!reply || header->id == client->id);
+}
+
 int client_await(struct direct_client *client, uint16_t type, int reply,
 		 int timeout_ms)
 {
 	int err;
 
-	do
-		err = client_next(client, timeout_ms);
-	while (!err && (client->in.header.type != type ||
-			client->in.header.reply != reply ||
-			(reply && client->in.header.id != client->id)));
+	while (!(err = client_next(client, timeout_ms)) &&
+	       !is_it(client, type, reply))
+		if (client->other)
+			client->other(client);
 	return err;
 }
 

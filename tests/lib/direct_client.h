@@ -25,6 +25,8 @@ struct direct_client {
 	int sizes_fd, stored_fd, uffd; /* -1: not come */
 	int device_fd[2];	       /* read-only, writable; of one device */
 	struct wire_fds fds;	       /* of the last packet, not taken yet */
+	/* Is shown, in `in`, what client_await() does not wait for. */
+	void (*other)(struct direct_client *client);
 	union {
 		struct udax_header header;
 		struct udax_open_reply open;
@@ -43,7 +45,7 @@ void client_end(struct direct_client *client);
 
 /* The next packet, whatever it is, into `in`: 0, -ETIMEDOUT, -ECONNRESET. */
 int client_next(struct direct_client *client, int timeout_ms);
-/* The next of that type; others on the way are dropped. reply: 0 or 1. */
+/* The next of that type; others on the way go to other(). reply: 0 or 1. */
 int client_await(struct direct_client *client, uint16_t type, int reply,
 		 int timeout_ms);
 int client_send(struct direct_client *client, void *message);

@@ -94,8 +94,14 @@ static void touch(char *at, bool store, int byte)
 /* An empty file's pages: SIGBUS at the exact address. */
 static void poison(uint64_t offset, uint64_t bytes)
 {
-	int empty = memfd_create("empty", MFD_CLOEXEC);
+	int empty;
 
+	/* Of a lease that is not mapped. */
+	if (offset >= length)
+		return;
+	if (bytes > length - offset)
+		bytes = length - offset;
+	empty = memfd_create("empty", MFD_CLOEXEC);
 	if (mmap(memory + offset, bytes, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED, empty, 0) == MAP_FAILED)
 		_exit(3);
@@ -123,25 +129,29 @@ static void give_back(const struct udax_recall *recall)
 	}
 }
 
-static void take_news(void)
+static void hear(struct direct_client *from)
 {
-	int err = client_next(&client, 0);
+	int err;
 
-	if (err) {
-		client_disconnect(&client);
-		return;
-	}
-	if (client.in.header.type != UDAX_RECALL)
+	if (from->in.header.type != UDAX_RECALL)
 		return;
 	recalls++;
 	last = client.in.recall;
 	if (deaf || later)
 		return;
 	if (!liar)
-		give_back(&client.in.recall);
-	err = client_returned(&client);
+		give_back(&last);
+	err = client_returned(from);
 	if (err)
+		client_disconnect(from);
+}
+
+static void take_news(void)
+{
+	if (client_next(&client, 0))
 		client_disconnect(&client);
+	else
+		hear(&client);
 }
 
 static void give(void)
@@ -234,7 +244,7 @@ static void do_unpin(void)
 	uint64_t which = pin;
 
 	pin = 0;
-	if (recalls && !deaf) {
+	if (which && recalls && !deaf) {
 		poison(pin_offset, pin_length);
 		close(client.device_fd[writable]);
 		client.device_fd[writable] = -1;
@@ -298,6 +308,7 @@ static int begin(const char *path)
 	lease = client.in.map.lease;
 	length = client.in.map.length;
 	memory = client_memory(&client, writable);
+	client.other = hear;
 	return memory ? 0 : -ENOMEM;
 }
 
