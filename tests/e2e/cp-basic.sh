@@ -5,7 +5,7 @@
 requires_fuse
 requires python3
 
-UDAX_SIZE=96M udax_mkfs a
+UDAX_SIZE=64M udax_mkfs a
 udax_mount a
 other=$work/other
 mkdir "$other"
@@ -41,9 +41,9 @@ ok "all of it is durable" cmp "$other/in" "$mnt/again"
 
 # --- holes
 rm -f "$mnt"/*
-truncate -s 200M "$other/sparse"
+truncate -s 120M "$other/sparse"
 printf first | dd of="$other/sparse" bs=1M seek=7 conv=notrunc status=none
-printf last | dd of="$other/sparse" bs=1M seek=150 conv=notrunc status=none
+printf last | dd of="$other/sparse" bs=1M seek=90 conv=notrunc status=none
 status "a sparse file larger than the device" 0 udax-cp "$other/sparse" "$mnt/sparse"
 ok "  equal" cmp "$other/sparse" "$mnt/sparse"
 ok "  and sparse" test "$(stat -c %b "$mnt/sparse")" -lt 64
@@ -59,9 +59,19 @@ refused() {
 	like "  and says why" "$err" "$pattern"
 	is "  in one line" "$(printf '%s\n' "$err" | wc -l)" 1
 }
-head -c 120000000 /dev/zero | tr '\0' x >"$other/large"
+head -c 70000000 /dev/zero | tr '\0' x >"$other/large"
 refused "a full destination" "allocate .*/large: No space left" 1 "$other/large" "$mnt/large"
 not_ok "  nothing stays" test -e "$mnt/large"
+mkdir "$work/small"
+if mount -t tmpfs -o size=8M none "$work/small" 2>/dev/null; then
+	defer "umount $work/small"
+	head -c 20000000 /dev/urandom >"$mnt/long"
+	refused "and one of another sort" "write .*/small/long: No space left" 1 --block=64K "$mnt/long" "$work/small/long"
+	mount -o remount,size=64M "$work/small"
+	status "  with more room it goes on" 0 udax-cp --resume --json "$mnt/long" "$work/small/long"
+	ok "  equal" cmp "$mnt/long" "$work/small/long"
+	rm "$mnt/long"
+fi
 ln "$mnt/sparse" "$mnt/hard"
 refused "the same file" "same file" 1 "$mnt/sparse" "$mnt/hard"
 ok "  which is as it was" cmp "$other/sparse" "$mnt/sparse"

@@ -5,13 +5,14 @@
 . "$srcdir/tests/lib/copying.sh"
 requires_fuse
 requires python3
-plan 27
+plan 38
 
 UDAX_SIZE=144M udax_mkfs a
 udax_mount a
 bytes=40000001
 head -c $bytes /dev/urandom >"$work/in"
 cp "$work/in" "$mnt/in"
+chmod 751 "$work/in" "$mnt/in"
 
 both() {
 	local from=$1 to=$2
@@ -23,6 +24,7 @@ both() {
 	ok "  not from the start" test "$(json "$out" "j['resumed_bytes']")" -ge 4194304
 	is "  with the rest alone" "$(json "$out" "j['resumed_bytes'] + j['copied_bytes']")" $bytes
 	ok "  equal" cmp "$from" "$to"
+	is "  with its mode" "$(stat -c %a "$to")" 751
 	not_ok "  nothing is left beside it" test -e "$to.udax-cp"
 	rm -f "$to"
 }
@@ -44,3 +46,18 @@ like "  and says so" "$err" "resume .*: the source has changed"
 status "without --resume it begins again" 0 udax-cp --json "$mnt/in" "$work/out"
 is "  with all of it" "$(json "$out" "j['copied_bytes']")" $bytes
 ok "  equal" cmp "$mnt/in" "$work/out"
+
+# --- its daemon is killed
+ok "the daemon is killed in the middle" start_copy "$work/in" "$mnt/out"
+kill -9 "$daemon"
+ok "  and gone" wait_until 10 gone "$daemon"
+kill -CONT $copy
+wait $copy
+is "  the copy fails" $? 1
+like "  and says so" "$(said_by_copy)" "copy .*: the daemon has ended: [0-9]* of $bytes bytes are done; go on with"
+umount -l "$mnt"
+daemon=
+ok "  mounted again" udax_mount a
+status "  it goes on" 0 udax-cp --resume --json "$work/in" "$mnt/out"
+ok "  not from the start" test "$(json "$out" "j['resumed_bytes']")" -gt 0
+ok "  equal" cmp "$work/in" "$mnt/out"

@@ -2,6 +2,7 @@
 /* copy.c -- from the first byte, or where an earlier run ended, to the last */
 #include "cp.h"
 
+#include "udax/protocol.h"
 #include "udax/udax.h"
 #include "util/log.h"
 
@@ -10,10 +11,9 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define WHY_REMOVED "the device is being removed"
 
 static int failed(const char *what, const char *path)
 {
@@ -23,22 +23,38 @@ static int failed(const char *what, const char *path)
 	return err;
 }
 
+/* The library says ENXIO for both. */
+static const char *why_revoked(const struct cp *cp)
+{
+	const struct side *side = cp->source.udax ? &cp->source
+						  : &cp->destination;
+	struct udax_ioc_socket where;
+
+	if (ioctl(side->fd, UDAX_IOC_SOCKET, &where) == 0)
+		return "the device is being removed";
+	return "the daemon has ended";
+}
+
 static int stopped(struct cp *cp)
 {
 	if (!cp->why)
-		cp->why = cp_signal ? strsignal(cp_signal) : WHY_REMOVED;
+		cp->why = cp_signal && !atomic_load(&cp_revoked)
+				  ? strsignal(cp_signal)
+				  : why_revoked(cp);
 	return -ECANCELED;
 }
 
-/* A device that goes says ENXIO, or EIO to a system call. */
+/* A device that goes says ENXIO, or EIO to a system call; a daemon that is gone
+ * says so to those. */
 static int stopped_or_failed(struct cp *cp, const char *what,
 			     const struct side *side)
 {
 	int err = errno;
 
-	if (err != ENXIO && !(err == EIO && atomic_load(&cp_revoked)))
+	if (err != ENXIO && err != ENOTCONN && err != ECONNABORTED &&
+	    !(err == EIO && atomic_load(&cp_revoked)))
 		return failed(what, side->path);
-	cp->why = WHY_REMOVED;
+	cp->why = why_revoked(cp);
 	return -ECANCELED;
 }
 
@@ -245,7 +261,7 @@ int copy_all(struct cp *cp)
 	if (!err)
 		return 0;
 	if (cp->done > 0)
-		cp->saved = saved_store(cp, true) == 0;
+		(void)!saved_store(cp, true); /* there is an error already */
 	else if (cp->destination.created)
 		unlink(cp->destination.path);
 	return err;

@@ -79,8 +79,8 @@ struct cp {
 	uint64_t moved_done; /* of `moved` */
 	uint64_t moved;	     /* by this run, so far */
 	int64_t saved_ns;
-	bool saved;	/* there is something to go on from */
-	bool has_saved; /* the file for that exists */
+	int saved_err;
+	bool has_saved; /* there is something to go on from */
 	int64_t started_ns, shown_ns;
 	bool shown;
 	const char *why; /* what -ECANCELED means */
@@ -129,7 +129,7 @@ int transfer_window(struct cp *cp, uint64_t start, uint64_t end,
 /* saved.c */
 /* -ENOENT there is none, -ESTALE it is of something else (and says so). */
 int saved_load(struct cp *cp) __attribute__((warn_unused_result));
-/* What was transferred is durable; remember it, at times or now. */
+/* Remember what is done, at times or now. An error: it is not durable. */
 int saved_store(struct cp *cp, bool now) __attribute__((warn_unused_result));
 void saved_remove(struct cp *cp);
 

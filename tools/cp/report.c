@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define SHOW_NS (100 * NS_PER_MS)
@@ -35,15 +36,17 @@ void report_progress(struct cp *cp, bool last)
 
 void report_stopped(struct cp *cp)
 {
-	if (cp->saved)
+	if (cp->has_saved)
 		log_error("copy %s: %s: %" PRIu64 " of %" PRIu64
 			  " bytes are done; go on with: udax-cp --resume %s %s",
 			  cp->source.path, cp->why, cp->done, cp->size,
 			  cp->source.path, cp->destination.path);
 	else
 		log_error("copy %s: %s: %" PRIu64 " of %" PRIu64
-			  " bytes are done; begin again",
-			  cp->source.path, cp->why, cp->done, cp->size);
+			  " bytes are done; begin again%s%s",
+			  cp->source.path, cp->why, cp->done, cp->size,
+			  cp->saved_err ? ": that could not be noted: " : "",
+			  cp->saved_err ? strerror(-cp->saved_err) : "");
 }
 
 static void add(struct json_object *to, const char *key,

@@ -5,12 +5,14 @@
  * One line of text in DESTINATION.udax-cp, while a copy is under way or after
  * it was interrupted:
  *
- *   udax-cp 1 size=N mtime_ns=N inode=N done=N
+ *   udax-cp 1 size=N mtime_ns=N inode=N made=N done=N
  *
  * size, mtime and inode are the source's: when one has changed the line is of
- * something else. done bytes from the start are durable in the destination,
- * holes included. It is replaced by rename(2), so it is old or new. There is
- * none before the first window is done, and after that one a second.
+ * something else. made: whether the destination is new (1). done bytes from the
+ * start are durable in the destination, holes included. It is replaced by
+ * rename(2), so it is old or new. There is none before the first window is
+ * done, and after that one a second. Where it cannot be written the copy goes
+ * on without.
  */
 #include "cp.h"
 
@@ -76,6 +78,7 @@ int saved_load(struct cp *cp)
 {
 	const struct stat *st = &cp->source.st;
 	uint64_t size, inode, done;
+	unsigned int made;
 	char name[PATH_MAX], line[LINE_MAX_BYTES];
 	int64_t mtime;
 	int err = name_of(cp, "", name, sizeof(name));
@@ -88,8 +91,8 @@ int saved_load(struct cp *cp)
 		return failed("read", name, err);
 	if (sscanf(line, /* NOLINT(cert-err34-c): whatever it says is checked */
 		   "udax-cp 1 size=%" SCNu64 " mtime_ns=%" SCNd64
-		   " inode=%" SCNu64 " done=%" SCNu64,
-		   &size, &mtime, &inode, &done) != 4 ||
+		   " inode=%" SCNu64 " made=%u done=%" SCNu64,
+		   &size, &mtime, &inode, &made, &done) != 5 ||
 	    done > size)
 		return stale(cp, "what an earlier run left is damaged");
 	if (size != cp->size || mtime != mtime_ns(st) || inode != st->st_ino)
@@ -100,6 +103,8 @@ int saved_load(struct cp *cp)
 	/* Windows begin with a page. */
 	cp->done = done < size ? page_down(done) : done;
 	cp->resumed = cp->done;
+	if (cp->done > 0)
+		cp->destination.created = made;
 	if (cp->options.verbose)
 		log_info("%s: %" PRIu64 " bytes are there already",
 			 cp->destination.path, cp->done);
@@ -116,9 +121,9 @@ static int write_line(const struct cp *cp, const char *name)
 
 	length = snprintf(line, sizeof(line),
 			  "udax-cp 1 size=%" PRIu64 " mtime_ns=%" PRId64
-			  " inode=%" PRIu64 " done=%" PRIu64 "\n",
+			  " inode=%" PRIu64 " made=%d done=%" PRIu64 "\n",
 			  cp->size, mtime_ns(st), (uint64_t)st->st_ino,
-			  cp->done);
+			  cp->destination.created, cp->done);
 	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 		  0600);
 	if (fd < 0)
@@ -127,31 +132,27 @@ static int write_line(const struct cp *cp, const char *name)
 	if (write(fd, line, (size_t)length) != length || fsync(fd) < 0)
 		err = -errno;
 	close(fd);
+	if (err)
+		unlink(name);
 	return err;
 }
 
 static int store(struct cp *cp)
 {
 	char name[PATH_MAX], new[PATH_MAX];
-	int err;
+	int err = name_of(cp, "", name, sizeof(name));
 
-	/* What the line says is durable before the line is. */
-	if (!cp->destination.udax && fdatasync(cp->destination.fd) < 0)
-		return failed("sync", cp->destination.path, -errno);
-	err = name_of(cp, "", name, sizeof(name));
 	if (!err)
 		err = name_of(cp, "~", new, sizeof(new));
+	if (!err)
+		err = write_line(cp, new);
 	if (err)
-		return failed("save", cp->destination.path, err);
-	err = write_line(cp, new);
-	if (!err && rename(new, name) < 0)
-		err = -errno;
-	if (err) {
-		unlink(new);
-		return failed("save", name, err);
-	}
-	cp->has_saved = true;
-	return 0;
+		return err;
+	if (rename(new, name) == 0)
+		return 0;
+	err = -errno;
+	unlink(new);
+	return err;
 }
 
 int saved_store(struct cp *cp, bool now)
@@ -159,10 +160,19 @@ int saved_store(struct cp *cp, bool now)
 	int64_t time_ns = clock_monotonic_ns();
 
 	if (!now && (cp->done == cp->size ||
-		     (cp->has_saved && time_ns - cp->saved_ns < STORE_NS)))
+		     (cp->saved_ns && time_ns - cp->saved_ns < STORE_NS)))
 		return 0;
 	cp->saved_ns = time_ns;
-	return store(cp);
+	/* What the line says is durable before the line is. */
+	if (!cp->destination.udax && fdatasync(cp->destination.fd) < 0)
+		return failed("sync", cp->destination.path, -errno);
+	cp->saved_err = store(cp);
+	if (!cp->saved_err)
+		cp->has_saved = true;
+	else if (cp->options.verbose)
+		log_info("%s" SUFFIX ": %s", cp->destination.path,
+			 strerror(-cp->saved_err));
+	return 0;
 }
 
 void saved_remove(struct cp *cp)
