@@ -21,12 +21,13 @@ is "every reference is back" "$(on_b references)" "$before"
 
 # The same while the device is being taken back.
 for step in recalled unmapped returned; do
-	timeout 30 lease_client "$mnt/file" dies "$step" >"$work/said" 2>/dev/null &
+	: >"$work/said"
+	timeout 30 lease_client "$mnt/file" dies "$step" >>"$work/said" 2>/dev/null &
 	ok "one waits for its recall" wait_until 10 grep -q waits "$work/said"
 	remove_b --timeout=20
 	is "killed when $step: the removal ends" $?:"$(of_removed state)" 0:dead
-	is "it had come so far" "$(tail -1 "$work/said")" here
 	wait $! 2>/dev/null
+	is "it had come so far" "$(tail -1 "$work/said")" here
 	ok "the ledger adds up" udaxctl verify "$mnt"
 	ok "unmounts, is clean, mounts again" eval 'udax_umount && device_clean a b && udax_mount a b'
 done
