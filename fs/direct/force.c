@@ -12,18 +12,14 @@
 #include "direct/zap.h"
 #include "util/log.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define OTHERS_MAX 64
@@ -130,46 +126,6 @@ struct others {
 	unsigned int count;
 };
 
-static bool maps_it(pid_t pid, const struct others *others)
-{
-	char path[64], line[512], wanted[64];
-	bool found = false;
-	FILE *maps;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	snprintf(wanted, sizeof(wanted), " %02x:%02x %ju ", major(others->dev),
-		 minor(others->dev), (uintmax_t)others->ino);
-	maps = fopen(path, "re");
-	if (!maps)
-		return false;
-	while (!found && fgets(line, sizeof(line), maps))
-		found = strstr(line, wanted) != NULL;
-	fclose(maps);
-	return found;
-}
-
-static bool has_it_open(pid_t pid, const struct others *others)
-{
-	char path[300];
-	struct dirent *entry;
-	bool found = false;
-	struct stat st;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	while (dir && !found && (entry = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%.20s", pid,
-			 entry->d_name);
-		found = isdigit((unsigned char)entry->d_name[0]) &&
-			stat(path, &st) == 0 && st.st_dev == others->dev &&
-			st.st_ino == others->ino;
-	}
-	if (dir)
-		closedir(dir);
-	return found;
-}
-
 static bool excepted(pid_t pid, const struct others *others)
 {
 	if (pid == getpid())
@@ -217,7 +173,7 @@ static void find_others(struct client *self, struct others *others)
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
 		if (pid > 0 && !excepted(pid, others) &&
-		    (maps_it(pid, others) || has_it_open(pid, others)))
+		    zap_process_has(pid, others->dev, others->ino))
 			others->pid[others->count++] = pid;
 	}
 	if (proc)

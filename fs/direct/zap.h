@@ -51,6 +51,10 @@ struct zap_report {
 	int64_t elapsed_us;
 };
 
+/* Does it map that file, or have it open? What /proc says just now; waits for
+ * no mount, whatever else it has open. */
+bool zap_process_has(pid_t pid, dev_t dev, ino_t ino);
+
 int zap_process(const struct zap_target *target, struct deadline deadline,
 		struct zap_report *report) __attribute__((warn_unused_result));
 

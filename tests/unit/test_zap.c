@@ -102,6 +102,26 @@ START_TEST(only_the_ranges_go)
 }
 END_TEST
 
+START_TEST(who_has_the_file_is_known)
+{
+	struct victim mapping = { 0 }, none = { 0 }, leaderless = { 0 };
+
+	victim_start(&mapping, "asked");
+	victim_start(&leaderless, "leader-gone");
+	victim_start(&none, "unmapped");
+	ck_assert(zap_process_has(mapping.pid, mapping.dev, mapping.ino));
+	ck_assert(zap_process_has(leaderless.pid, leaderless.dev,
+				  leaderless.ino));
+	ck_assert(!zap_process_has(none.pid, none.dev, none.ino));
+	ck_assert(!zap_process_has(mapping.pid, none.dev, none.ino));
+	ck_assert(zap_process_has(getpid(), none.dev, none.ino)); /* open */
+	victim_end(&none);
+	ck_assert(!zap_process_has(none.pid, none.dev, none.ino));
+	victim_end(&leaderless);
+	victim_end(&mapping);
+}
+END_TEST
+
 START_TEST(nothing_mapped_is_nothing_done)
 {
 	struct zap_report report;
@@ -238,6 +258,7 @@ int main(int argc, char **argv)
 		a_stopped_process_stays_stopped_and_gets_its_sigbus_later);
 	tcase_add_test(tcase, a_tight_loop_of_stores_ends_at_its_next_store);
 	tcase_add_test(tcase, only_the_ranges_go);
+	tcase_add_test(tcase, who_has_the_file_is_known);
 	tcase_add_test(tcase, nothing_mapped_is_nothing_done);
 	tcase_add_test(tcase, descriptors_go_even_when_the_table_is_full);
 	tcase_add_test(tcase, with_no_descriptor_to_be_had_it_says_so);
