@@ -10,8 +10,11 @@ source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 share=$(mktemp -d)
 trap 'rm -rf "$share"' EXIT
 
-mkdir -p "$share/build/tests/lib" "$share/source"
-cp "$build"/{udaxfs,mkfs.udaxfs,fsck.udaxfs,udaxctl} "$share/build/"
+mkdir -p "$share/build/tests/lib" "$share/build/fs/client/.libs" "$share/build/.libs" "$share/source"
+cp "$build"/{udaxfs,mkfs.udaxfs,fsck.udaxfs,udaxctl,udax-run} "$share/build/"
+cp "$build"/.libs/udax-cp "$share/build/"
+cp "$build"/.libs/libudax.so.0 "$share/build/.libs/"
+cp "$build"/fs/client/.libs/libudax_preload.so "$share/build/fs/client/.libs/"
 find "$build/tests/lib" -maxdepth 1 -type f -perm -u+x -exec cp {} "$share/build/tests/lib/" \;
 cp -r "$source_dir/tests" "$share/source/"
 if [ $# -gt 0 ]; then
@@ -22,7 +25,7 @@ else
 fi >"$share/tests"
 cat >"$share/run" <<'X'
 #!/bin/bash
-cd /host/build; export UDAX_KILL_ROUNDS=3 srcdir=/host/source TMPDIR=/tmp UDAX_DEMO_TREE=/usr/share
+cd /host/build; export LD_LIBRARY_PATH=/host/build/.libs UDAX_KILL_ROUNDS=3 srcdir=/host/source TMPDIR=/tmp UDAX_DEMO_TREE=/usr/share
 mkdir -p /dev/pts; mount -t devpts none /dev/pts 2>/dev/null; ln -sf pts/ptmx /dev/ptmx
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 mount -t fusectl none /sys/fs/fuse/connections 2>/dev/null
