@@ -9,108 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_MULTIPLIER UINT64_C(0x9e3779b97f4a7c15) /* 2^64 / golden ratio */
-
-/* ----------------------------------------------------------------- finding */
-
-static struct lease_link **head_of(const struct lease_hash *hash, uint64_t key)
-{
-	return &hash->heads[key * HASH_MULTIPLIER >> 48];
-}
-_Static_assert(LEASE_BUCKETS == 1u << 16, "48 bits are shifted out");
-
-struct lease_link *lease_hash_find(const struct lease_hash *hash, uint64_t key)
-{
-	struct lease_link *link = *head_of(hash, key);
-
-	while (link && link->key != key)
-		link = link->next;
-	return link;
-}
-
-void lease_hash_add(struct lease_hash *hash, struct lease_link *link)
-{
-	struct lease_link **head = head_of(hash, link->key);
-
-	link->next = *head;
-	*head = link;
-}
-
-void lease_hash_remove(struct lease_hash *hash, struct lease_link *link)
-{
-	struct lease_link **at = head_of(hash, link->key);
-
-	while (*at != link)
-		at = &(*at)->next;
-	*at = link->next;
-}
-
-struct lease_file *lease_file_find_locked(struct fs *fs, uint64_t ino)
-{
-	return lease_container(lease_hash_find(&fs->leases->files, ino),
-			       struct lease_file, by_ino);
-}
-
-struct lease_file *lease_file_make_locked(struct fs *fs, uint64_t ino)
-{
-	struct lease_file *file = lease_file_find_locked(fs, ino);
-
-	if (file)
-		return file;
-	file = calloc(1, sizeof(*file));
-	if (!file)
-		return NULL;
-	file->by_ino.key = ino;
-	lease_hash_add(&fs->leases->files, &file->by_ino);
-	return file;
-}
-
-void lease_file_put_locked(struct fs *fs, struct lease_file *file)
-{
-	if (!LIST_EMPTY(&file->pieces) || !LIST_EMPTY(&file->pins) ||
-	    !LIST_EMPTY(&file->breaks))
-		return;
-	lease_hash_remove(&fs->leases->files, &file->by_ino);
-	free(file);
-}
-
-struct lease *lease_find_locked(struct fs *fs,
-				const struct lease_client *client, uint64_t id)
-{
-	struct lease *lease = lease_container(
-		lease_hash_find(&fs->leases->by_id, id), struct lease, by_id);
-
-	return lease && lease->client == client ? lease : NULL;
-}
-
-unsigned lease_piece_at(const struct lease *lease, uint64_t page)
-{
-	unsigned low = 0, high = lease->count;
-
-	while (low < high) {
-		unsigned middle = (low + high) / 2;
-
-		if (lease->pieces[middle]->last < page)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* Neighbouring pieces need not be one. */
-bool lease_covers(const struct lease *lease, uint64_t first, uint64_t last)
-{
-	unsigned i = lease_piece_at(lease, first);
-
-	for (; i < lease->count && lease->pieces[i]->first <= first; i++) {
-		if (lease->pieces[i]->last >= last)
-			return true;
-		first = lease->pieces[i]->last + 1;
-	}
-	return false;
-}
-
 /* ------------------------------------------------------------ without lock */
 
 static void end_pin(struct fs *fs, struct lease_pin *pin)
@@ -215,7 +113,7 @@ static bool is_lefts(struct left *left, const struct lease_client *client,
 
 static void leave_lease(struct fs *fs, struct lease_link *link, void *arg)
 {
-	struct lease *lease = lease_container(link, struct lease, by_id);
+	struct lease *lease = lease_of(link);
 	struct left *left = arg;
 
 	if (!is_lefts(left, lease->client, lease->pid, lease->command))
@@ -226,7 +124,7 @@ static void leave_lease(struct fs *fs, struct lease_link *link, void *arg)
 
 static void leave_pin(struct fs *fs, struct lease_link *link, void *arg)
 {
-	struct lease_pin *pin = lease_container(link, struct lease_pin, by_id);
+	struct lease_pin *pin = lease_pin_of(link);
 	struct left *left = arg;
 
 	if (!is_lefts(left, pin->client, pin->pid, pin->command))
@@ -294,10 +192,13 @@ void lease_client_tally(struct fs *fs, const struct lease_client *client,
 
 	*out = (struct lease_tally){ .leases = 0 };
 	pthread_mutex_lock(&fs->lease_lock);
-	LIST_FOREACH(lease, &client->leases, of_client)
-	out->leases += device == LEASE_NO_DEVICE || device == lease->device;
-	LIST_FOREACH(pin, &client->pins, of_client)
-	out->pins += device == LEASE_NO_DEVICE || device == pin->device;
+	for (lease = LIST_FIRST(&client->leases); lease;
+	     lease = LIST_NEXT(lease, of_client))
+		out->leases += device == LEASE_NO_DEVICE ||
+			       device == lease->device;
+	for (pin = LIST_FIRST(&client->pins); pin;
+	     pin = LIST_NEXT(pin, of_client))
+		out->pins += device == LEASE_NO_DEVICE || device == pin->device;
 	pthread_mutex_unlock(&fs->lease_lock);
 }
 
@@ -310,13 +211,13 @@ void lease_client_renamed(struct fs *fs, struct lease_client *client, pid_t pid,
 	pthread_mutex_lock(&fs->lease_lock);
 	client->pid = pid;
 	snprintf(client->command, sizeof(client->command), "%s", command);
-	LIST_FOREACH(lease, &client->leases, of_client)
-	{
+	for (lease = LIST_FIRST(&client->leases); lease;
+	     lease = LIST_NEXT(lease, of_client)) {
 		lease->pid = pid;
 		memcpy(lease->command, client->command, sizeof(lease->command));
 	}
-	LIST_FOREACH(pin, &client->pins, of_client)
-	{
+	for (pin = LIST_FIRST(&client->pins); pin;
+	     pin = LIST_NEXT(pin, of_client)) {
 		pin->pid = pid;
 		memcpy(pin->command, client->command, sizeof(pin->command));
 	}
@@ -330,7 +231,7 @@ struct visit {
 
 static void visit_lease(struct fs *fs, struct lease_link *link, void *arg)
 {
-	const struct lease *lease = lease_container(link, struct lease, by_id);
+	const struct lease *lease = lease_of(link);
 	const struct visit *visit = arg;
 	struct lease_info info = {
 		.id = link->key,
@@ -353,8 +254,7 @@ static void visit_lease(struct fs *fs, struct lease_link *link, void *arg)
 
 static void visit_pin(struct fs *fs, struct lease_link *link, void *arg)
 {
-	const struct lease_pin *pin = lease_container(link, struct lease_pin,
-						      by_id);
+	const struct lease_pin *pin = lease_pin_of(link);
 	const struct visit *visit = arg;
 	struct lease_info info = {
 		.pin = true,
@@ -388,8 +288,7 @@ struct pinned {
 
 static void add_pinned(struct fs *fs, struct lease_link *link, void *arg)
 {
-	const struct lease_pin *pin = lease_container(link, struct lease_pin,
-						      by_id);
+	const struct lease_pin *pin = lease_pin_of(link);
 	struct pinned *pinned = arg;
 
 	for (unsigned i = 0; i < pin->run_count; i++)

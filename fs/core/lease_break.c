@@ -17,9 +17,10 @@ bool lease_breaking_locked(const struct lease_file *file, uint64_t first,
 {
 	const struct lease_break *brk;
 
-	LIST_FOREACH(brk, &file->breaks, of_file)
-	if (concerns(brk, first, last))
-		return true;
+	for (brk = LIST_FIRST(&file->breaks); brk;
+	     brk = LIST_NEXT(brk, of_file))
+		if (concerns(brk, first, last))
+			return true;
 	return false;
 }
 
@@ -37,8 +38,8 @@ void lease_obstacle_locked(struct lease_file *file, uint64_t first,
 {
 	struct lease_break *brk;
 
-	LIST_FOREACH(brk, &file->breaks, of_file)
-	{
+	for (brk = LIST_FIRST(&file->breaks); brk;
+	     brk = LIST_NEXT(brk, of_file)) {
 		if (!concerns(brk, first, last))
 			continue;
 		brk->obstacles += (uint64_t)n;
@@ -74,8 +75,8 @@ void lease_recall_again_locked(struct fs *fs, struct lease_file *file,
 
 	if (!fs->leases->ops)
 		return;
-	LIST_FOREACH(brk, &file->breaks, of_file)
-	{
+	for (brk = LIST_FIRST(&file->breaks); brk;
+	     brk = LIST_NEXT(brk, of_file)) {
 		if (!brk->waiting || !concerns(brk, first, last))
 			continue;
 		for (i = lease_piece_at(lease, first);
@@ -97,10 +98,12 @@ static uint64_t count_obstacles(const struct lease_break *brk)
 	const struct lease_pin *pin;
 	uint64_t count = 0;
 
-	LIST_FOREACH(piece, &brk->file->pieces, of_file)
-	count += concerns(brk, piece->first, piece->last);
-	LIST_FOREACH(pin, &brk->file->pins, of_file)
-	count += concerns(brk, pin->first, pin->last);
+	for (piece = LIST_FIRST(&brk->file->pieces); piece;
+	     piece = LIST_NEXT(piece, of_file))
+		count += concerns(brk, piece->first, piece->last);
+	for (pin = LIST_FIRST(&brk->file->pins); pin;
+	     pin = LIST_NEXT(pin, of_file))
+		count += concerns(brk, pin->first, pin->last);
 	return count;
 }
 
@@ -108,11 +111,12 @@ static void recall_all(struct fs *fs, const struct lease_break *brk)
 {
 	const struct lease_piece *piece;
 
-	LIST_FOREACH(piece, &brk->file->pieces, of_file)
-	if (!piece->leaving && concerns(brk, piece->first, piece->last))
-		recall(fs, brk->file, piece->lease,
-		       lease_max(piece->first, brk->first),
-		       lease_min(piece->last, brk->last));
+	for (piece = LIST_FIRST(&brk->file->pieces); piece;
+	     piece = LIST_NEXT(piece, of_file))
+		if (!piece->leaving && concerns(brk, piece->first, piece->last))
+			recall(fs, brk->file, piece->lease,
+			       lease_max(piece->first, brk->first),
+			       lease_min(piece->last, brk->last));
 }
 
 static int start_locked(struct fs *fs, struct lease_break *brk)
@@ -178,11 +182,12 @@ void lease_unyielding(struct fs *fs, struct lease_client *client, uint64_t id,
 	for (i = lease ? lease_piece_at(lease, first) : 0;
 	     lease && i < lease->count && lease->pieces[i]->first <= last;
 	     i++) {
-		LIST_FOREACH(brk, &lease->file->breaks, of_file)
-		if (brk->waiting && concerns(brk, first, last) &&
-		    concerns(brk, lease->pieces[i]->first,
-			     lease->pieces[i]->last))
-			tell(brk, -EBUSY, &after);
+		for (brk = LIST_FIRST(&lease->file->breaks); brk;
+		     brk = LIST_NEXT(brk, of_file))
+			if (brk->waiting && concerns(brk, first, last) &&
+			    concerns(brk, lease->pieces[i]->first,
+				     lease->pieces[i]->last))
+				tell(brk, -EBUSY, &after);
 	}
 	pthread_mutex_unlock(&fs->lease_lock);
 	lease_after(fs, &after);

@@ -18,11 +18,11 @@ static const struct lease_pin *first_pin(const struct lease_file *file,
 	const struct lease_pin *found = NULL;
 	const struct lease_pin *pin;
 
-	LIST_FOREACH(pin, &file->pins, of_file)
-	if (pin->lease == lease &&
-	    lease_overlaps(pin->first, pin->last, first, last) &&
-	    (!found || pin->first < found->first))
-		found = pin;
+	for (pin = LIST_FIRST(&file->pins); pin; pin = LIST_NEXT(pin, of_file))
+		if (pin->lease == lease &&
+		    lease_overlaps(pin->first, pin->last, first, last) &&
+		    (!found || pin->first < found->first))
+			found = pin;
 	return found;
 }
 
@@ -285,8 +285,7 @@ int lease_unpin(struct fs *fs, struct lease_client *client, uint64_t id)
 	const struct lease *lease;
 
 	pthread_mutex_lock(&fs->lease_lock);
-	pin = lease_container(lease_hash_find(&fs->leases->pins, id),
-			      struct lease_pin, by_id);
+	pin = lease_pin_of(lease_hash_find(&fs->leases->pins, id));
 	if (!pin || pin->client != client) {
 		pthread_mutex_unlock(&fs->lease_lock);
 		return -ENOENT;

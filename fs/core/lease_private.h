@@ -38,10 +38,6 @@ struct lease_hash {
 	struct lease_link **heads;
 };
 
-#define lease_container(link, type, member)                                    \
-	((link) ? (type *)(void *)((char *)(link)-offsetof(type, member))      \
-		: (type *)NULL)
-
 struct lease_piece {
 	LIST_ENTRY(lease_piece) of_file;
 	struct lease *lease;
@@ -58,13 +54,17 @@ struct lease_word {
 	uint64_t users;
 };
 
+LIST_HEAD(lease_piece_list, lease_piece);
+LIST_HEAD(lease_break_list, lease_break);
+LIST_HEAD(lease_word_list, lease_word);
+
 /* There as long as it has a piece, a pin or a break. */
 struct lease_file {
 	struct lease_link by_ino;
-	LIST_HEAD(, lease_piece) pieces;
-	LIST_HEAD(, lease_pin) pins;
-	LIST_HEAD(, lease_break) breaks;
-	LIST_HEAD(, lease_word) words;
+	struct lease_piece_list pieces;
+	struct lease_pin_list pins;
+	struct lease_break_list breaks;
+	struct lease_word_list words;
 };
 
 struct lease {
@@ -109,6 +109,26 @@ struct lease_pin {
 	struct lease_pin_run *runs;
 };
 
+/* A link is the first thing in what it links; NULL: NULL. */
+static inline struct lease *lease_of(struct lease_link *link)
+{
+	return (struct lease *)link;
+}
+
+static inline struct lease_pin *lease_pin_of(struct lease_link *link)
+{
+	return (struct lease_pin *)link;
+}
+
+static inline struct lease_file *lease_file_of(struct lease_link *link)
+{
+	return (struct lease_file *)link;
+}
+
+_Static_assert(offsetof(struct lease, by_id) == 0, "it is the first");
+_Static_assert(offsetof(struct lease_pin, by_id) == 0, "it is the first");
+_Static_assert(offsetof(struct lease_file, by_ino) == 0, "it is the first");
+
 struct leases {
 	const struct lease_ops *ops;
 	void *arg;
@@ -146,7 +166,7 @@ static inline struct entry_table *lease_entries(struct inode *inode)
 	return &atomic_load(&inode->active)->entries; /* it is held */
 }
 
-/* lease.c */
+/* lease_find.c */
 struct lease_link *lease_hash_find(const struct lease_hash *hash, uint64_t key);
 void lease_hash_add(struct lease_hash *hash, struct lease_link *link);
 void lease_hash_remove(struct lease_hash *hash, struct lease_link *link);
@@ -162,6 +182,8 @@ struct lease *lease_find_locked(struct fs *fs,
 unsigned lease_piece_at(const struct lease *lease, uint64_t page);
 /* Are all these pages there? */
 bool lease_covers(const struct lease *lease, uint64_t first, uint64_t last);
+
+/* lease.c */
 void lease_after(struct fs *fs, struct lease_after *after);
 
 /* lease_return.c */
@@ -196,14 +218,16 @@ bool lease_unpinned_locked(const struct lease_file *file, uint64_t lease,
 void lease_pin_drop_locked(struct fs *fs, struct lease_pin *pin,
 			   struct lease_after *after);
 
-/* lease_store.c: what clients store, and when. */
+/* lease_store.c */
+/* These pages may have been stored to; the inode is held. */
+void lease_store_left(struct inode *inode, uint64_t first, uint64_t last);
+
+/* lease_time.c */
 struct lease_word *lease_word_get_locked(struct lease_file *file,
 					 _Atomic uint64_t *stored_ns);
 /* Its last value, if that is news; else 0. */
 uint64_t lease_word_put_locked(struct lease_word *word);
 /* mtime as of then; the inode is held, no lock is. */
 void lease_store_mtime(struct fs *fs, struct inode *inode, uint64_t stored_ns);
-/* These pages may have been stored to; the inode is held. */
-void lease_store_left(struct inode *inode, uint64_t first, uint64_t last);
 
 #endif

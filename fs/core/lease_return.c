@@ -30,14 +30,16 @@ static int spare_make(struct spare *spare, struct lease *lease)
 	if (lease->count + 2 > lease->room) {
 		unsigned room = 2 * lease->room + 2;
 
-		grown = realloc(lease->pieces, room * sizeof(*grown));
+		grown = realloc(lease->pieces,
+				room * sizeof(struct lease_piece *));
 		if (!grown)
 			return -ENOMEM;
 		lease->pieces = grown;
 		lease->room = room;
 	}
 	for (; spare->count < 2; spare->count++) {
-		spare->pieces[spare->count] = calloc(1, sizeof(**grown));
+		spare->pieces[spare->count] =
+			calloc(1, sizeof(struct lease_piece));
 		if (!spare->pieces[spare->count]) {
 			spare_free(spare);
 			return -ENOMEM;
@@ -53,6 +55,7 @@ static void cut(struct lease *lease, unsigned i, uint64_t page,
 	struct lease_piece *piece = lease->pieces[i];
 	struct lease_piece *rest = spare->pieces[--spare->count];
 
+	assert(rest); /* a range has two ends */
 	rest->lease = lease;
 	rest->first = page;
 	rest->last = piece->last;
@@ -63,7 +66,7 @@ static void cut(struct lease *lease, unsigned i, uint64_t page,
 	piece->last = page - 1;
 	LIST_INSERT_HEAD(&lease->file->pieces, rest, of_file);
 	memmove(&lease->pieces[i + 2], &lease->pieces[i + 1],
-		(lease->count - i - 1) * sizeof(rest));
+		(lease->count - i - 1) * sizeof(struct lease_piece *));
 	lease->pieces[i + 1] = rest;
 	lease->count++;
 	lease->client->lease_count++;
@@ -205,7 +208,7 @@ static int return_locked(struct fs *fs, struct lease_client *client,
 {
 	struct lease *lease = lease_find_locked(fs, client, id);
 	uint64_t from = first, to = last;
-	struct spare spare;
+	struct spare spare = { .count = 0 };
 	int err;
 
 	if (!lease || first > last)
@@ -253,8 +256,8 @@ void lease_client_gone(struct fs *fs, struct lease_client *client,
 	pthread_mutex_lock(&fs->lease_lock);
 	while (client->returning > 0)
 		pthread_cond_wait(&fs->leases->returned, &fs->lease_lock);
-	LIST_FOREACH(lease, &client->leases, of_client)
-	{
+	for (lease = LIST_FIRST(&client->leases); lease;
+	     lease = LIST_NEXT(lease, of_client)) {
 		if (!all && lease->device != device)
 			continue;
 		gone->leases++;

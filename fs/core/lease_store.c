@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What clients store through leases, which nobody sees: made durable, and its
- * time the file's. */
+/* What clients store through leases, which nobody sees, is made durable. */
 #include "core/lease_private.h"
 
 #include "core/attr.h"
@@ -13,18 +12,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* --------------------------------------------------------------- durability */
-
-#define NO_DEVICE LEASE_NO_DEVICE
-
 struct flush {
 	struct fs *fs;
 	uint64_t devices; /* to drain, a bit each */
 	/* Gathered, to be flushed as one. */
 	unsigned device;
 	uint64_t page, npages;
-	uint64_t entered;  /* gates that are ours, a bit each */
-	unsigned retiring; /* a device that is ours alone */
+	uint64_t entered; /* gates that are ours, a bit each */
+	uint64_t alone;	  /* a device that is ours alone */
 };
 
 static void flush_gathered(struct flush *flush)
@@ -109,7 +104,7 @@ static int enter_device(const struct flush *flush, struct request *request,
 {
 	const struct fs_device *member = &flush->fs->devices[index];
 
-	if (index == flush->retiring || flush->entered & UINT64_C(1) << index)
+	if ((flush->alone | flush->entered) & UINT64_C(1) << index)
 		return 0;
 	if (request)
 		return request_gate(request, index);
@@ -140,8 +135,8 @@ static int flush_extents(struct flush *flush, struct request *request,
 		if (!extent_is_written(&extent))
 			continue;
 		err = enter_device(flush, request, index);
-		if (!err && !request && index != flush->retiring)
-			flush->entered |= UINT64_C(1) << index;
+		if (!err && !request)
+			flush->entered |= UINT64_C(1) << index & ~flush->alone;
 		if (!err)
 			err = flush_pages(flush, index, addr_block(extent.addr),
 					  extent.blocks);
@@ -153,9 +148,9 @@ static int flush_extents(struct flush *flush, struct request *request,
 }
 
 static int flush_unflushed(struct fs *fs, struct request *request,
-			   struct inode *inode, unsigned retiring)
+			   struct inode *inode, uint64_t alone)
 {
-	struct flush flush = { .fs = fs, .retiring = retiring };
+	struct flush flush = { .fs = fs, .alone = alone };
 	uint64_t start, end;
 	int drained;
 	int err = 0;
@@ -177,8 +172,12 @@ static int flush_unflushed(struct fs *fs, struct request *request,
 void lease_store_settle_locked(struct fs *fs, struct inode *inode,
 			       unsigned retiring)
 {
+	uint64_t alone = 0;
+
+	if (retiring != LEASE_NO_DEVICE)
+		alone = UINT64_C(1) << retiring;
 	/* What is on a device that is gone, or has failed, is lost anyway. */
-	(void)flush_unflushed(fs, NULL, inode, retiring);
+	(void)flush_unflushed(fs, NULL, inode, alone);
 }
 
 struct writeback {
@@ -287,10 +286,12 @@ static void mark_writable(struct fs *fs, struct inode *inode)
 	pthread_mutex_lock(&fs->lease_lock);
 	file = lease_file_find_locked(fs, inode->ino);
 	if (file)
-		LIST_FOREACH(piece, &file->pieces, of_file)
-	if (piece->lease->writable)
-		entry_table_set_mark(lease_entries(inode), piece->first,
-				     piece->last, ENTRY_DIRTY);
+		for (piece = LIST_FIRST(&file->pieces); piece;
+		     piece = LIST_NEXT(piece, of_file))
+			if (piece->lease->writable)
+				entry_table_set_mark(lease_entries(inode),
+						     piece->first, piece->last,
+						     ENTRY_DIRTY);
 	pthread_mutex_unlock(&fs->lease_lock);
 }
 
@@ -305,88 +306,8 @@ int lease_fsync(struct request *request, struct inode *inode)
 	if (err)
 		return err;
 	pthread_rwlock_rdlock(&inode->lock);
-	err = flush_unflushed(request->fs, request, inode, NO_DEVICE);
+	err = flush_unflushed(request->fs, request, inode, 0);
 	lease_gather_mtime(request->fs, inode);
 	pthread_rwlock_unlock(&inode->lock);
 	return err;
-}
-
-/* --------------------------------------------------------------------- time */
-
-struct lease_word *lease_word_get_locked(struct lease_file *file,
-					 _Atomic uint64_t *stored_ns)
-{
-	struct lease_word *word;
-
-	LIST_FOREACH(word, &file->words, of_file)
-	if (word->stored_ns == stored_ns)
-		break;
-	if (!word) {
-		word = calloc(1, sizeof(*word));
-		if (!word)
-			return NULL;
-		word->stored_ns = stored_ns;
-		word->seen_ns = atomic_load(stored_ns);
-		LIST_INSERT_HEAD(&file->words, word, of_file);
-	}
-	word->users++;
-	return word;
-}
-
-/* Once: a time that was set by hand afterwards stays. */
-static uint64_t news_of(struct lease_word *word)
-{
-	uint64_t stored_ns = atomic_load(word->stored_ns);
-
-	if (stored_ns == word->seen_ns)
-		return 0;
-	word->seen_ns = stored_ns;
-	return stored_ns;
-}
-
-uint64_t lease_word_put_locked(struct lease_word *word)
-{
-	uint64_t stored_ns = news_of(word);
-
-	if (--word->users == 0) {
-		LIST_REMOVE(word, of_file);
-		free(word);
-	}
-	return stored_ns;
-}
-
-static void move_mtime(struct inode *inode, uint64_t stored_ns)
-{
-	struct timespec stored = { .tv_sec = (time_t)(stored_ns / NS_PER_S),
-				   .tv_nsec = (long)(stored_ns % NS_PER_S) };
-
-	if (stored_ns)
-		attr_move_mtime(inode, &stored);
-}
-
-void lease_gather_mtime(struct fs *fs, struct inode *inode)
-{
-	struct lease_word *word;
-	struct lease_file *file;
-	uint64_t latest = 0;
-
-	if (!lease_writable_on(inode))
-		return;
-	pthread_mutex_lock(&fs->lease_lock);
-	file = lease_file_find_locked(fs, inode->ino);
-	if (file)
-		LIST_FOREACH(word, &file->words, of_file)
-	latest = lease_max(latest, news_of(word));
-	pthread_mutex_unlock(&fs->lease_lock);
-	move_mtime(inode, latest);
-}
-
-void lease_store_mtime(struct fs *fs, struct inode *inode, uint64_t stored_ns)
-{
-	if (!fs_metadata_enter(fs))
-		return;
-	pthread_rwlock_rdlock(&inode->lock);
-	move_mtime(inode, stored_ns);
-	pthread_rwlock_unlock(&inode->lock);
-	fs_metadata_exit(fs);
 }

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a lease can have: how far it reaches, and where its pages are. */
+#include "core/lease_grant.h"
+
+#include "core/file_change.h"
+#include "core/file_fill.h"
+#include "core/request.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+/* Pages that are made under one hold of the lock: 64 MiB of zeros. */
+#define GRANT_BLOCKS_MAX 16384
+
+static int grant_check(const struct grant *grant)
+{
+	const inode_media *media = grant->inode->media;
+
+	if (!S_ISREG(media->mode) || grant->want->npages == 0 ||
+	    (media->format != INODE_INLINE && media->format != INODE_EXTENTS))
+		return -EINVAL;
+	if (grant->want->writable && !grant->fs->journal)
+		return -EROFS;
+	return 0;
+}
+
+int grant_clip(struct grant *grant)
+{
+	uint64_t pages = (grant->inode->media->size + BLOCK_BYTES - 1) >>
+			 BLOCK_SHIFT;
+	uint64_t first = grant->want->first;
+	int err = grant_check(grant);
+
+	if (err)
+		return err;
+	if (first >= pages)
+		return -ENODATA;
+	grant->out->first = first;
+	grant->out->last = first +
+			   lease_min(grant->want->npages, pages - first) - 1;
+	return 0;
+}
+
+static int grant_gap(const struct grant *grant, struct extent *gap)
+{
+	const struct inode *inode = grant->inode;
+	struct tree map;
+
+	extent_map_init(&map, grant->fs, NULL, inode->ino, inode->media);
+	return file_gap(grant->fs, &map, grant->out->first,
+			grant->out->last + 1, gap);
+}
+
+/* A writer's holes get blocks; where there are none left the lease ends. */
+static int grant_fill_gaps(struct grant *grant)
+{
+	struct extent gap;
+	uint64_t end;
+	int err = grant_gap(grant, &gap);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	end = lease_min(grant->out->last + 1, gap.start + GRANT_BLOCKS_MAX);
+	grant->out->last = end - 1;
+	err = file_make_blocks(grant->request, grant->inode, gap.start, end,
+			       true);
+	if (err == -EBUSY) {
+		err = lease_call_back(grant->fs, grant->inode->ino,
+				      grant->out->first, grant->out->last);
+		return err ? err : -EAGAIN;
+	}
+	if (err == -ENOSPC && !grant_gap(grant, &gap) &&
+	    gap.start > grant->out->first) {
+		grant->out->last = gap.start - 1;
+		err = 0;
+	}
+	return err;
+}
+
+static int grant_blocks(struct grant *grant)
+{
+	int err = 0;
+
+	if (grant->inode->media->format == INODE_INLINE)
+		err = file_make_blocks(grant->request, grant->inode, 0, 0,
+				       false);
+	if (!err && grant->want->writable)
+		err = grant_fill_gaps(grant);
+	return err;
+}
+
+/* 0, or -EMLINK: the lease ends before it. */
+static int grant_add_run(struct grant *grant, const struct extent *run)
+{
+	struct lease_grant *out = grant->out;
+	struct lease_run *last = &out->runs[out->run_count - 1];
+	struct lease_run new = { .index = run->start,
+				 .npages = run->blocks,
+				 .zero = !extent_is_written(run) };
+	unsigned device = addr_device(run->addr);
+
+	if (!new.zero) {
+		int err;
+
+		if (out->device != LEASE_NO_DEVICE && out->device != device)
+			return -EMLINK;
+		err = request_gate(grant->request, device);
+		if (err)
+			return out->run_count ? -EMLINK : err;
+		out->device = device;
+		new.device_page = addr_block(run->addr);
+	}
+	if (out->run_count > 0 && last->zero == new.zero &&
+	    (new.zero || last->device_page + last->npages == new.device_page)) {
+		last->npages += new.npages;
+		return 0;
+	}
+	if (out->run_count == LEASE_RUNS_MAX)
+		return -EMLINK;
+	out->runs[out->run_count++] = new;
+	return 0;
+}
+
+static int grant_runs(struct grant *grant)
+{
+	struct lease_grant *out = grant->out;
+	struct extent_walk walk;
+	struct extent run = { .blocks = 0 };
+	struct tree map;
+	int err;
+
+	out->run_count = 0;
+	out->device = LEASE_NO_DEVICE;
+	extent_map_init(&map, grant->fs, NULL, grant->inode->ino,
+			grant->inode->media);
+	err = extent_walk_begin(&walk, grant->fs, &map, out->first);
+	while (!err && walk.at <= out->last) {
+		err = extent_walk_next(&walk, &run);
+		run = extent_clip(run, out->first, out->last + 1);
+		if (!err)
+			err = grant_add_run(grant, &run);
+	}
+	if (err == -EMLINK) {
+		out->last = run.start - 1;
+		err = 0;
+	}
+	return err == -ENOENT ? -EUCLEAN : err;
+}
+
+int grant_plan(struct grant *grant)
+{
+	int err = grant_blocks(grant);
+
+	return err ? err : grant_runs(grant);
+}
