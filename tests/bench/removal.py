@@ -213,10 +213,10 @@ class Removals:
                 (f"removal, {size} {how}: probe refused",
                  middle[f"refused {how}"], middle[f"confirmed {how}"], "ms",
                  1),
-                (f"  all given back by the clients (beside: floor)",
+                ("  all given back by the clients (beside: floor)",
                  middle[f"returned {how}"], middle[f"floor {how}"], "ms"),
-                (f"  dead (beside: floor)", middle[f"drained {how}"],
+                ("  dead (beside: floor)", middle[f"drained {how}"],
                  middle[f"floor {how}"], "ms", aim),
-                (f"  one stopped client, after its deadline",
+                ("  one stopped client, after its deadline",
                  middle[f"zapped {how}"], None, "ms", 20)]
         return lines

@@ -39,11 +39,10 @@ static void check_other_copy(struct fsck *fsck, struct device *device,
 		return;
 	}
 	fixed = may_write(fsck) && repair_superblock(device, sb, offset);
-	problem_device(fsck, "superblock", device->path, fixed,
-		       "the %s superblock is damaged, the other one holds%s",
-		       which,
-		       may_write(fsck) ? ""
-				       : "; a mount mends that, or fsck -p");
+	problem_device(
+		fsck, "superblock", device->path, fixed,
+		"the %s superblock is damaged, the other one holds%s", which,
+		may_write(fsck) ? "" : "; a mount mends that, or fsck -p");
 }
 
 static void report_none(struct fsck *fsck, const struct device *device, int err)
