@@ -170,9 +170,10 @@ class Removals:
                 client.kill()
 
     def floor(self, how):
-        out = json.loads(run(self.program, "swap", self.device.device,
-                             str(self.bytes), str(CLIENTS), how))
-        self.note(f"floor {how}", out["swap_ns"] / 1e6)
+        for processes in CLIENTS, 1:
+            out = json.loads(run(self.program, "swap", self.device.device,
+                                 str(self.bytes), str(processes), how))
+            self.note(f"floor {processes} {how}", out["swap_ns"] / 1e6)
 
     def mounted(self, act, how):
         self.device.start()
@@ -214,9 +215,11 @@ class Removals:
                  middle[f"refused {how}"], middle[f"confirmed {how}"], "ms",
                  1),
                 ("  all given back by the clients (beside: floor)",
-                 middle[f"returned {how}"], middle[f"floor {how}"], "ms"),
+                 middle[f"returned {how}"],
+                 middle[f"floor {CLIENTS} {how}"], "ms"),
                 ("  dead (beside: floor)", middle[f"drained {how}"],
-                 middle[f"floor {how}"], "ms", aim),
-                ("  one stopped client, after its deadline",
-                 middle[f"zapped {how}"], None, "ms", 20)]
+                 middle[f"floor {CLIENTS} {how}"], "ms", aim),
+                ("  one stopped client, zapped (beside: floor)",
+                 middle[f"zapped {how}"], middle[f"floor 1 {how}"], "ms",
+                 20)]
         return lines
