@@ -61,6 +61,8 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 
 	if (!op_begin(&op, req, "setattr", ino))
 		return;
+	if (to_set & FUSE_SET_ATTR_SIZE)
+		op_range(&op, attr->st_size, 0);
 	err = attr_set(op.request, op.inode, attr, attr_mask(to_set), &after);
 	if (op_park(&op, err, &wait))
 		return;
