@@ -120,11 +120,30 @@ static bool is_going(const struct fs *fs, uint64_t devices)
 	return false;
 }
 
+/* The same fault as just now, which has waited enough. */
+static bool is_late(const struct park *park, uint64_t ino,
+		    const struct park_want *want)
+{
+	int64_t since = clock_monotonic_ns() - park_ns(park->limits.late_ms);
+
+	for (unsigned int i = 0; i < PARK_LATE; i++) {
+		const struct park_late *late = &park->late[i];
+
+		if (late->at_ns > since && late->ino == ino &&
+		    late->first <= want->last && want->first <= late->last)
+			return true;
+	}
+	return false;
+}
+
 static int admit(struct park *park, const struct request *like,
 		 const struct park_want *want, size_t bytes)
 {
-	if (barred(park, atomic_load(&like->ino)) ||
-	    is_going(park->fs, want->devices))
+	uint64_t ino = atomic_load(&like->ino);
+
+	if (barred(park, ino) || is_going(park->fs, want->devices))
+		return -EIO;
+	if (want->kind == PARK_FILL && is_late(park, ino, want))
 		return -EIO;
 	if (!park->running || park->stopping ||
 	    park->count >= park->limits.count ||

@@ -16,8 +16,10 @@
  *
  * What waits is answered otherwise when
  *   a lease cannot be had back        EBUSY; a fill EIO
- *   it is a fill and FILL_MS pass     EIO: a fault waits in the kernel, deaf
- *                                     to signals, with its page locked
+ *   it is a fill and fill_ms pass     EIO: a fault waits in the kernel, deaf
+ *                                     to signals, with its page locked. It
+ *                                     fills twice, with its neighbours and
+ *                                     alone: the second is refused at once
  *   its caller has a signal           EINTR; not a fill, whose fault would
  *                                     become a SIGBUS
  *   its device blocks                 EIO
@@ -52,6 +54,7 @@ struct park_limits {
 	unsigned int count;
 	size_t bytes;	      /* of messages */
 	unsigned int fill_ms; /* the default steps of taking back, and a bit */
+	unsigned int late_ms; /* a fill was refused: so are its like */
 	unsigned int bar_ms;  /* a notification waits for a size change */
 };
 
@@ -59,6 +62,7 @@ struct park_limits {
 	((struct park_limits){ .count = 1024,                                  \
 			       .bytes = 64u << 20,                             \
 			       .fill_ms = 10000,                               \
+			       .late_ms = 250,                                 \
 			       .bar_ms = 1000 })
 
 /* CHANGE: of size or blocks, with the kernel holding back writeback. */

@@ -19,6 +19,15 @@
 /* A millisecond more before each; so about two seconds. */
 #define PARK_TRIES_MAX 64
 
+#define PARK_LATE 16
+
+/* A fill that was refused. */
+struct park_late {
+	uint64_t ino;
+	uint64_t first, last;
+	int64_t at_ns; /* 0: none */
+};
+
 struct parked {
 	struct lease_break brk; /* first: what done() is given */
 	struct park *park;
@@ -51,6 +60,8 @@ struct park {
 	unsigned int count;
 	size_t bytes;
 	struct park_bar *bars;
+	struct park_late late[PARK_LATE]; /* the last ones, around and around */
+	unsigned int late_next;
 	bool running;
 	bool stopping;
 	int error; /* of the thread's start */

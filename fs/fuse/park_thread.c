@@ -103,10 +103,23 @@ static void discard(struct park *park, struct parked *parked)
 	free(parked);
 }
 
+static void remember(struct park *park, const struct parked *parked)
+{
+	pthread_mutex_lock(&park->lock);
+	park->late[park->late_next++ % PARK_LATE] =
+		(struct park_late){ .ino = parked->ino,
+				    .first = parked->first_page,
+				    .last = parked->last_page,
+				    .at_ns = clock_monotonic_ns() };
+	pthread_mutex_unlock(&park->lock);
+}
+
 static void deal_with(struct park *park, struct parked *parked, bool stopping)
 {
 	request_wait_end(&parked->shown);
 	if (parked->verdict) {
+		if (parked->kind == PARK_FILL)
+			remember(park, parked);
 		if (!stopping)
 			session_kept_refuse(parked->message, parked->verdict);
 		discard(park, parked);

@@ -20,6 +20,7 @@
 #define MESSAGES 64
 #define FILL_MS 60
 #define BAR_MS 60
+#define LATE_MS 300
 #define SERVED 1 /* an outcome that is no error */
 
 static struct fs fs;
@@ -206,9 +207,11 @@ enum removal_state removal_state(const struct removal *removal)
 
 static void set_up(void)
 {
-	const struct park_limits limits = {
-		.count = 8, .bytes = 10000, .fill_ms = FILL_MS, .bar_ms = BAR_MS
-	};
+	const struct park_limits limits = { .count = 8,
+					    .bytes = 10000,
+					    .fill_ms = FILL_MS,
+					    .late_ms = LATE_MS,
+					    .bar_ms = BAR_MS };
 
 	memset(outcome, 0, sizeof(outcome));
 	nothing_in_the_way = false;
@@ -394,6 +397,29 @@ START_TEST(a_fill_hears_no_interrupt_and_has_a_deadline)
 	ck_assert(park_interrupt(park, 1));
 	ck_assert_int_eq(outcome_of(1), -EIO);
 	ck_assert_int_ge(clock_monotonic_ns() - began, FILL_MS * NS_PER_MS);
+}
+END_TEST
+
+/* The kernel reads ahead first, and then the page alone. */
+START_TEST(a_fault_waits_once_for_its_two_fills)
+{
+	comes(1, PARK_FILL);
+	comes(2, PARK_CHANGE);
+	ck_assert_int_eq(outcome_of(1), -EIO);
+	outcome[1] = 0;
+	comes(1, PARK_FILL);
+	ck_assert_int_eq(look(1), -EIO);
+	comes(3, PARK_FILL); /* another inode */
+	ck_assert_int_eq(look(3), 0);
+	outcome[1] = 0;
+	comes(1, PARK_WRITE);
+	ck_assert(waits(1));
+	ck_assert(give_back(1, 0));
+	ck_assert_int_eq(outcome_of(1), SERVED);
+	usleep(LATE_MS * 1000);
+	outcome[1] = 0;
+	comes(1, PARK_FILL);
+	ck_assert_int_eq(look(1), 0);
 }
 END_TEST
 
@@ -586,6 +612,7 @@ int main(void)
 	tcase_add_test(tcase, an_interrupt_ends_the_one_it_names);
 	tcase_add_test(tcase, an_interrupt_before_the_break_is_kept_in_mind);
 	tcase_add_test(tcase, a_fill_hears_no_interrupt_and_has_a_deadline);
+	tcase_add_test(tcase, a_fault_waits_once_for_its_two_fills);
 	tcase_add_test(tcase, a_fill_that_is_busy_again_has_the_same_deadline);
 	tcase_add_test(tcase, a_device_that_blocks_fails_what_waits_for_it);
 	tcase_add_test(tcase, a_removals_notification_finds_nothing_parked);
