@@ -2,6 +2,8 @@
 /* Ranges that are to be free of leases and pins, and who waits for that. */
 #include "core/lease_private.h"
 
+#include "trace/trace.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +28,7 @@ bool lease_breaking_locked(const struct lease_file *file, uint64_t first,
 
 static void tell(struct lease_break *brk, int err, struct lease_after *after)
 {
+	TRACE4(lease_break_done, brk->ino, brk->first, brk->last, err);
 	brk->waiting = false;
 	brk->told = true;
 	brk->err = err;
@@ -58,6 +61,7 @@ static void recall(struct fs *fs, const struct lease_file *file,
 	while (first <= last &&
 	       lease_unpinned_locked(file, lease->by_id.key, first, last, &from,
 				     &to)) {
+		TRACE3(lease_recall, lease->by_id.key, from, to);
 		leases->ops->recall(leases->arg, lease->client,
 				    lease->by_id.key, from, to, lease->device);
 		if (to == UINT64_MAX)
@@ -145,8 +149,9 @@ int lease_break_start(struct fs *fs, struct lease_break *brk)
 
 	pthread_mutex_lock(&fs->lease_lock);
 	err = start_locked(fs, brk);
+	TRACE4(lease_break_start, brk->ino, brk->first, brk->last, err);
 	pthread_mutex_unlock(&fs->lease_lock);
-	return err;
+	return err; /* it may be done and gone by now */
 }
 
 bool lease_break_cancel(struct fs *fs, struct lease_break *brk)

@@ -10,6 +10,7 @@
 #include "core/lease_grant.h"
 
 #include "core/request.h"
+#include "trace/trace.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -34,6 +35,7 @@ static int grant_expel(struct grant *grant)
 	if (grant->asked && grant->asked_first <= out->first &&
 	    grant->asked_last >= out->last)
 		deleted = entry_table_expel_end(table, out->first, out->last);
+	TRACE4(lease_expel, grant->inode->ino, out->first, out->last, deleted);
 	if (deleted != -EAGAIN)
 		return deleted < 0 ? (int)deleted : 0;
 	grant->asked = entry_table_expel_begin(table, out->first, out->last);
@@ -265,9 +267,11 @@ int lease_grant(struct request *request, struct lease_client *client,
 		return err;
 	err = grant_retry(&grant);
 	if (err) {
+		TRACE4(lease_grant_fail, ino, want->first, want->npages, err);
 		inode_release_hold(request->fs, inode);
 		return err == -EIO ? -ENXIO : err;
 	}
+	TRACE4(lease_grant, out->id, ino, out->first, out->last);
 	/* The hold is the lease's now. */
 	if (grant.first_writer)
 		(void)ask_kernel(request->fs, ino, -1, 0);

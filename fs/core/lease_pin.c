@@ -4,6 +4,7 @@
 
 #include "core/request.h"
 #include "dax/pgmap.h"
+#include "trace/trace.h"
 #include "util/clock.h"
 
 #include <errno.h>
@@ -253,6 +254,7 @@ int lease_pin(struct request *request, struct lease_client *client, uint64_t id,
 	if (!err)
 		*out = pin->by_id.key;
 	pthread_mutex_unlock(&fs->lease_lock);
+	TRACE4(lease_pin, id, first, last, err);
 	if (err)
 		free(pin);
 	return err;
@@ -290,6 +292,7 @@ int lease_unpin(struct fs *fs, struct lease_client *client, uint64_t id)
 		pthread_mutex_unlock(&fs->lease_lock);
 		return -ENOENT;
 	}
+	TRACE3(lease_unpin, pin->lease, pin->first, pin->last);
 	lease = lease_find_locked(fs, client, pin->lease);
 	lease_pin_drop_locked(fs, pin, &after);
 	/* What the pin kept from being asked for before; the lease keeps the

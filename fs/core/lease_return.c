@@ -2,6 +2,8 @@
 /* How leases end: in part, as a whole, with their client. */
 #include "core/lease_private.h"
 
+#include "trace/trace.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -239,6 +241,7 @@ int64_t lease_return(struct fs *fs, struct lease_client *client, uint64_t id,
 	if (!err)
 		client->returning++;
 	pthread_mutex_unlock(&fs->lease_lock);
+	TRACE4(lease_return, id, first, last, err);
 	if (err)
 		return err;
 	return (int64_t)client_finish(fs, client, leaving, &after);
@@ -267,5 +270,6 @@ void lease_client_gone(struct fs *fs, struct lease_client *client,
 		lease_pin_drop_locked(fs, LIST_FIRST(&client->pins), &after);
 	client->returning++;
 	pthread_mutex_unlock(&fs->lease_lock);
+	TRACE3(lease_client_gone, client->pid, device, gone->leases);
 	gone->entries = client_finish(fs, client, leaving, &after);
 }

@@ -1265,6 +1265,34 @@ START_TEST(a_lease_in_a_hundred_thousand_pieces)
 }
 END_TEST
 
+START_TEST(a_large_range_comes_and_goes)
+{
+	const unsigned mib = 256, rounds = 50;
+	int64_t start_ns, best = INT64_MAX;
+
+	for (off_t i = 0; i < mib; i++)
+		ck_assert_int_eq(fixture_write(bytes, MIB, i * MIB), MIB);
+	ck_assert_uint_eq(fixture_map().out_of_phase, 0);
+	for (unsigned i = 0; i < rounds; i++) {
+		uint64_t id;
+
+		start_ns = clock_monotonic_ns();
+		id = lease(&alice, 0, mib * PAGES_MIB, true);
+		ck_assert_uint_eq(got.last, mib * PAGES_MIB - 1);
+		ck_assert_int_eq(give(&alice, id, 0, UINT64_MAX), mib / 2);
+		start_ns = clock_monotonic_ns() - start_ns;
+		best = start_ns < best ? start_ns : best;
+	}
+	printf("# 256 MiB in order-9 entries, there and back: %.0f us\n",
+	       (double)best / 1e3);
+}
+END_TEST
+
+static void setup_large(void)
+{
+	setup_size(1, "300M");
+}
+
 static void setup_two(void)
 {
 	setup_size(2, "32M");
@@ -1344,6 +1372,7 @@ int main(void)
 	TCase *two = tcase_create("two devices");
 	TCase *leaving = tcase_create("leaving device");
 	TCase *over = tcase_create("unmount");
+	TCase *large = tcase_create("large");
 	TCase *many = tcase_create("many");
 	SRunner *runner = srunner_create(suite);
 	int failed;
@@ -1360,6 +1389,10 @@ int main(void)
 	tcase_add_checked_fixture(over, setup, NULL);
 	tcase_add_test(over, an_unmount_takes_what_was_never_given_back);
 	suite_add_tcase(suite, over);
+	tcase_add_checked_fixture(large, setup_large, teardown);
+	tcase_add_test(large, a_large_range_comes_and_goes);
+	tcase_set_timeout(large, 60);
+	suite_add_tcase(suite, large);
 	tcase_add_checked_fixture(many, setup, teardown);
 	tcase_set_timeout(many, 60);
 	tcase_add_test(many, a_hundred_thousand_leases);
