@@ -50,7 +50,7 @@
 #define PRELOAD_API __attribute__((visibility("default")))
 /* The same function under its large-file name: off_t is 64 bits wide here. */
 #define PRELOAD_ALIAS(name, of)                                                \
-	extern __typeof__(of) name                                             \
+	extern __typeof__(of) name /* NOLINT(bugprone-macro-parentheses) */    \
 		__attribute__((alias(#of), visibility("default")))
 
 _Static_assert(sizeof(off_t) == 8 && sizeof(long) == 8, "64-bit only");

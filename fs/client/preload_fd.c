@@ -8,6 +8,10 @@
  * numbers that libc opens or closes inside itself: a number that is not known
  * is asked about, and a wrong "not ours" only costs speed; by what a wrong
  * "ours" could come about is in preload_close.c.
+ *
+ * To have a file directly costs a few messages and mappings, which who reads a
+ * small file once and closes it never gets back: the first two calls on a
+ * small file are libc's.
  */
 #include "client/preload.h"
 
@@ -23,12 +27,16 @@
 
 #define SLOTS 65536
 #define FD_KNOWN 0x8u
-#define FD_LATER 0x10u /* the next count */
+#define FD_PATIENT 0x10u /* some calls are libc's before */
+#define FD_LATER 0x20u	 /* the next count */
+#define SMALL_BYTES (128 << 10)
+#define PATIENCE 1 /* after the one that asked */
 #define FD_FLAGS (FD_LATER - 1)
 #define MOUNTS 16
 
 static struct {
 	_Atomic uint32_t word;
+	_Atomic int patience;
 	_Atomic uint64_t dev, ino;
 } slots[SLOTS];
 /* One above the highest number that was ever looked at. */
@@ -164,6 +172,9 @@ static unsigned look(int fd, uint32_t seen)
 			what = what_of(&at, flags);
 			atomic_store(&slots[fd].dev, at.st_dev);
 			atomic_store(&slots[fd].ino, at.st_ino);
+			atomic_store(&slots[fd].patience, PATIENCE);
+			if (at.st_size <= SMALL_BYTES)
+				what |= FD_PATIENT;
 		}
 		if (!atomic_compare_exchange_strong(&slots[fd].word, &seen,
 						    (seen & ~FD_FLAGS) |
@@ -171,7 +182,15 @@ static unsigned look(int fd, uint32_t seen)
 			what &= FD_OURS; /* [I2] another meaning by now */
 	}
 	errno = before;
-	return what;
+	return what & FD_PATIENT ? FD_OURS : what;
+}
+
+static unsigned wait_more(int fd, uint32_t seen)
+{
+	if (atomic_fetch_sub(&slots[fd].patience, 1) <= 1)
+		(void)atomic_compare_exchange_strong(&slots[fd].word, &seen,
+						     seen & ~FD_PATIENT);
+	return FD_OURS;
 }
 
 unsigned fd_what(int fd)
@@ -181,8 +200,11 @@ unsigned fd_what(int fd)
 	if ((unsigned int)fd >= SLOTS)
 		return 0;
 	seen = atomic_load_explicit(&slots[fd].word, memory_order_acquire);
-	return seen & FD_KNOWN ? seen & (FD_OURS | FD_READ | FD_WRITE)
-			       : look(fd, seen);
+	if (!(seen & FD_KNOWN))
+		return look(fd, seen);
+	if (seen & FD_PATIENT)
+		return wait_more(fd, seen);
+	return seen & (FD_OURS | FD_READ | FD_WRITE);
 }
 
 /* Unknown again, counted. What it was. */

@@ -16,7 +16,7 @@ import ctypes, fcntl, mmap, os, subprocess, sys
 mnt, other = sys.argv[1:3]
 def make(path, what):
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-    os.write(fd, what * 2000)
+    os.write(fd, what * 200000)
     assert os.pread(fd, 1, 0) == what[:1]
     return fd
 a, b, c = make(mnt + "/a", b"a"), make(mnt + "/b", b"b"), make(other, b"c")
@@ -28,7 +28,7 @@ assert what(a) == b"b"
 os.dup2(c, a)
 assert what(a) == b"c"
 os.pwrite(a, b"C", 100)                    # must not reach the mount
-assert what(c) == b"C" and open(mnt + "/a").read() == "a" * 2000
+assert what(c) == b"C" and open(mnt + "/a").read() == "a" * 200000
 os.close(a)
 assert os.open(mnt + "/a", os.O_RDONLY) == a and what(a) == b"a"
 
@@ -53,7 +53,7 @@ os.lseek(b, 0, 0)
 os.write(b, b"0")
 fcntl.fcntl(d, fcntl.F_SETFL, os.O_APPEND)
 os.write(b, b"end")
-assert os.fstat(b).st_size == 2003 and os.pread(b, 3, 2000) == b"end"
+assert os.fstat(b).st_size == 200003 and os.pread(b, 3, 200000) == b"end"
 fcntl.fcntl(b, fcntl.F_SETFL, 0)
 os.lseek(d, 0, 0)
 os.write(d, b"1")
@@ -70,16 +70,16 @@ assert os.lseek(b, 0, 1) == 12
 subprocess.run(["dd", "bs=8", "count=1", "status=none", "of=/dev/null"], stdin=b, check=True)
 assert os.lseek(d, 0, 1) == 20
 assert os.readv(b, [bytearray(3), bytearray(4)]) == 7 and os.lseek(b, 0, 1) == 27
-os.lseek(b, 2001, 0)
-assert os.read(b, 100) == b"nd" and os.read(b, 100) == b"" and os.lseek(b, 0, 1) == 2003
+os.lseek(b, 200001, 0)
+assert os.read(b, 100) == b"nd" and os.read(b, 100) == b"" and os.lseek(b, 0, 1) == 200003
 
 # At the end of the file, and beyond.
-assert os.pwrite(b, b"z", 5000) == 1 and os.fstat(b).st_size == 5001
-assert os.pread(b, 10, 4995) == b"\0" * 5 + b"z" and os.pread(b, 10, 6000) == b""
-os.ftruncate(b, 100)
-assert os.pread(b, 10, 95) == b"bbbbb"
-os.ftruncate(b, 5000)
-assert os.pread(b, 10, 95) == b"bbbbb" + b"\0" * 5
+assert os.pwrite(b, b"z", 500000) == 1 and os.fstat(b).st_size == 500001
+assert os.pread(b, 10, 499995) == b"\0" * 5 + b"z" and os.pread(b, 10, 600000) == b""
+os.ftruncate(b, 150000)
+assert os.pread(b, 10, 149995) == b"bbbbb"
+os.ftruncate(b, 500000)
+assert os.pread(b, 10, 149995) == b"bbbbb" + b"\0" * 5
 
 # What is refused is refused as ever.
 for wrong, number in ((lambda: os.write(a, b"x"), 9), (lambda: os.pread(99, 1, 0), 9),
