@@ -97,6 +97,9 @@ struct lease_want {
 	uint64_t first;
 	uint64_t npages;
 	bool writable;
+	/* -EINPROGRESS, and nothing is done, where it would have to wait for the
+	 * log, the kernel, or who has the inode. */
+	bool nowait;
 	/* Where the client says when it stored last (udax/protocol.h); or NULL.
 	 * Stays mapped as long as a lease of it is there. */
 	_Atomic uint64_t *stored_ns;

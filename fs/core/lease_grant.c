@@ -32,6 +32,8 @@ static int grant_expel(struct grant *grant)
 
 	if (entry_table_kernel(table) == 0)
 		return 0;
+	if (grant->want->nowait)
+		return -EINPROGRESS;
 	if (grant->asked && grant->asked_first <= out->first &&
 	    grant->asked_last >= out->last)
 		deleted = entry_table_expel_end(table, out->first, out->last);
@@ -205,6 +207,10 @@ static int grant_locked(struct grant *grant)
 {
 	int err = grant_clip(grant);
 
+	/* The kernel is told of the first writer. */
+	if (!err && grant->want->nowait && grant->want->writable &&
+	    atomic_load(&grant->inode->lease_writers) == 0)
+		err = -EINPROGRESS;
 	if (!err)
 		err = grant_not_breaking(grant);
 	if (!err)
@@ -224,7 +230,14 @@ static int grant_try(struct grant *grant)
 
 	if (err)
 		return err;
-	pthread_rwlock_wrlock(&grant->inode->lock);
+	if (grant->want->nowait)
+		err = pthread_rwlock_trywrlock(&grant->inode->lock);
+	else
+		pthread_rwlock_wrlock(&grant->inode->lock);
+	if (err) {
+		request_end(request);
+		return -EINPROGRESS;
+	}
 	err = grant_locked(grant);
 	pthread_rwlock_unlock(&grant->inode->lock);
 	request_end(request);

@@ -60,6 +60,8 @@ static int grant_fill_gaps(struct grant *grant)
 
 	if (err)
 		return err == -ENOENT ? 0 : err;
+	if (grant->want->nowait)
+		return -EINPROGRESS;
 	end = lease_min(grant->out->last + 1, gap.start + GRANT_BLOCKS_MAX);
 	grant->out->last = end - 1;
 	err = file_make_blocks(grant->request, grant->inode, gap.start, end,
@@ -79,9 +81,12 @@ static int grant_fill_gaps(struct grant *grant)
 
 static int grant_blocks(struct grant *grant)
 {
+	bool is_inline = grant->inode->media->format == INODE_INLINE;
 	int err = 0;
 
-	if (grant->inode->media->format == INODE_INLINE)
+	if (is_inline && grant->want->nowait)
+		return -EINPROGRESS;
+	if (is_inline)
 		err = file_make_blocks(grant->request, grant->inode, 0, 0,
 				       false);
 	if (!err && grant->want->writable)

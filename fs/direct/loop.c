@@ -505,6 +505,7 @@ void *direct_loop(void *arg)
 {
 	struct direct *direct = arg;
 
+	direct->worker = worker_create(direct);
 	arm_event(direct);
 	while (!stopping(direct)) {
 		struct io_uring_cqe *cqe;
@@ -528,5 +529,7 @@ void *direct_loop(void *arg)
 			handle(direct, data, result);
 		}
 	}
+	worker_destroy(direct->worker);
+	direct->worker = NULL;
 	return NULL;
 }

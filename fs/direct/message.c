@@ -157,7 +157,8 @@ static int hand_on(struct client *client, const struct udax_header *header)
 			return 0;
 		}
 	}
-	work_queue(client, task);
+	if (!work_at_once(client->direct->worker, task))
+		work_queue(client, task);
 	return 0;
 }
 

@@ -128,6 +128,8 @@ struct job {
 	int force_result;
 };
 
+struct worker;
+
 struct client {
 	struct lease_client lease; /* pid: may become that of a child */
 	struct direct *direct;
@@ -173,7 +175,7 @@ struct client {
 	struct task *todo;
 	struct task **todo_end;
 	unsigned int todo_count; /* with those being served */
-	struct task *serving[WORKERS_A_CLIENT];
+	struct task *serving[WORKERS_A_CLIENT + 1]; /* and the loop */
 	unsigned int serving_count;
 	struct client *next_todo;
 	bool in_todo;
@@ -213,6 +215,7 @@ struct direct {
 	/* The loop's alone: */
 	unsigned int client_count;
 	bool accepting;
+	struct worker *worker;
 	int64_t due_ns; /* look round then */
 	int64_t log_since_ns;
 	unsigned int log_count;
@@ -266,6 +269,12 @@ int message_handle(struct client *client, const struct udax_header *header);
 /* ------------------------------------------------------------------ work.c */
 
 void *direct_worker(void *direct);
+/* The loop has one of its own, for work_at_once(); NULL: no memory. */
+struct worker *worker_create(struct direct *direct);
+void worker_destroy(struct worker *worker);
+/* The loop: serve it if nothing is to be waited for; else false, and it is the
+ * caller's still. */
+bool work_at_once(struct worker *worker, struct task *task);
 void work_queue(struct client *client, struct task *task);
 /* direct.lock held: what has not been begun, to be freed. */
 struct task *work_drop_locked(struct client *client);
