@@ -3,12 +3,11 @@
  * daemon.h -- the mount's life: everything brought up, served, taken down
  *
  * Up:   fault guard, devices and their filesystem, removals, mount, direct
- *       mappings, control, serving threads. What fails takes down what was up before it and
- *       leaves no mount behind.
- * Ends: when the connection ends (umount, the last user after umount -l,
- *       fusectl's abort), by SIGTERM or SIGINT. The first signal unmounts;
- *       whoever still uses files is served until done. The second ends that.
- *       Either way the media are left clean.
+ *       mappings, control, serving threads. What fails takes down what was up
+ * before it and leaves no mount behind. Ends: when the connection ends (umount,
+ * the last user after umount -l, fusectl's abort), by SIGTERM or SIGINT. The
+ * first signal unmounts; whoever still uses files is served until done. The
+ * second ends that. Either way the media are left clean.
  */
 #ifndef UDAX_DAEMON_DAEMON_H
 #define UDAX_DAEMON_DAEMON_H

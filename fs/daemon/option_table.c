@@ -151,8 +151,8 @@ static int direct(struct daemon_options *options, const char *whole,
 	else if (strcmp(value, "off") == 0)
 		options->fs.direct = DIRECT_OFF;
 	else if (strncmp(value, group, sizeof(group) - 1) == 0 &&
-		 group_of(value + sizeof(group) - 1, &options->fs.direct_group) ==
-			 0)
+		 group_of(value + sizeof(group) - 1,
+			  &options->fs.direct_group) == 0)
 		options->fs.direct = DIRECT_GROUP;
 	else
 		return bad_value(whole);

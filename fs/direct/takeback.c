@@ -571,7 +571,7 @@ void takeback_devices(struct direct *direct)
 {
 	struct fs *fs = direct->fs;
 	struct revocation now[ROLL_MAX];
-	bool clear[ROLL_MAX];
+	bool clear[ROLL_MAX] = { false };
 
 	for (struct client *client = direct->clients; client;
 	     client = client->next)
