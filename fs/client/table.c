@@ -104,6 +104,8 @@ int table_insert(struct table *table, const struct segment *like)
 
 void table_remove(struct table *table, size_t first, size_t count)
 {
+	if (!count)
+		return;
 	for (size_t i = first; i < first + count; i++) {
 		mapping_drop(table->segment[i]->mapping);
 		free(table->segment[i]);
