@@ -182,4 +182,7 @@ void holders_find_kernel_mappings(struct search *search)
 			add_mapping(search, mapped, -1, mapped->first,
 				    mapped->end - mapped->first);
 	}
+	free(search->mapped);
+	search->mapped = NULL;
+	search->count = search->room = 0;
 }
