@@ -76,8 +76,7 @@ def talk(argv, orders):
         note(argv[0] + " " + order.split()[0], began, said[0] if said and not said[0].isdigit() else "ok" if said else "died")
         if not said:
             p.wait()
-            # The file was shorter when it was mapped.
-            if not going and p.returncode != -signal.SIGSEGV: problems.append(f"{argv[0]} died {p.returncode}")
+            if not going: problems.append(f"{argv[0]} died {p.returncode}")
             p = None
     if p: p.stdin.close(); p.wait()
 

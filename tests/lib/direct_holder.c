@@ -4,8 +4,8 @@
  * the library, then do what stdin says, a line each, and answer each with one
  * line.
  *
- *   load OFFSET         → the byte, or SIGBUS
- *   store OFFSET BYTE   → ok, or SIGBUS
+ *   load OFFSET         → the byte, or SIGBUS; beyond what was leased: beyond
+ *   store OFFSET BYTE   → ok, or SIGBUS, or beyond
  *   pin OFFSET LENGTH   → ok, or errno's name; unpin → the same, the last one
  *   map OFFSET LENGTH   → ok, or errno's name: one more lease, not looked at
  *   fork                → a child's pid, that keeps the mapping and no more
@@ -258,7 +258,10 @@ static void obey(const char *line)
 	char verb[16] = "";
 
 	sscanf(line, "%15s %llu %llu", verb, &a, &b);
-	if (strcmp(verb, "load") == 0)
+	if ((strcmp(verb, "load") == 0 || strcmp(verb, "store") == 0) &&
+	    a >= length)
+		puts("beyond");
+	else if (strcmp(verb, "load") == 0)
 		touch(memory + a, false, 0);
 	else if (strcmp(verb, "store") == 0)
 		touch(memory + a, true, (int)b);

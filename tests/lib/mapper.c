@@ -3,8 +3,8 @@
  * mapper FILE [ro|private]: map a whole file, then do what stdin says, a line
  * each, and answer each with one line. For tests and the demonstration.
  *
- *   load OFFSET           → the byte, or SIGBUS
- *   store OFFSET BYTE     → ok, or SIGBUS
+ *   load OFFSET           → the byte, or SIGBUS; beyond the mapping: beyond
+ *   store OFFSET BYTE     → ok, or SIGBUS, or beyond
  *   fill BYTE             → ok: every page's first byte, or SIGBUS
  *   pread OFFSET          → the byte, or errno's name
  *   pwrite OFFSET BYTE    → ok, or errno's name
@@ -68,6 +68,10 @@ static void touch(volatile unsigned char *map, size_t length, const char *verb,
 	volatile unsigned char *volatile at = map + offset;
 	size_t i;
 
+	if (offset / PAGE > (length - 1) / PAGE) {
+		puts("beyond");
+		return;
+	}
 	if (sigsetjmp(escape, 1)) {
 		printf("SIGBUS %s %s\n", code_name(fault_code),
 		       fault_at == (void *)at ? "right" : "wrong");
