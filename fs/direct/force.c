@@ -9,7 +9,6 @@
  * clients that are still being asked themselves.
  */
 #include "direct/private.h"
-#include "direct/zap.h"
 #include "util/log.h"
 
 #include <dirent.h>
@@ -118,8 +117,7 @@ static void all_but_pinned(struct job *job, struct target_ranges *out)
 /* --------------------------------------------------------------- which ones */
 
 struct others {
-	dev_t dev;
-	ino_t ino;
+	struct zap_file file;
 	pid_t *except;
 	size_t except_count;
 	pid_t pid[OTHERS_MAX];
@@ -173,7 +171,7 @@ static void find_others(struct client *self, struct others *others)
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
 		if (pid > 0 && !excepted(pid, others) &&
-		    zap_process_has(pid, others->dev, others->ino))
+		    zap_process_has(pid, &others->file))
 			others->pid[others->count++] = pid;
 	}
 	if (proc)
@@ -212,7 +210,7 @@ static int zap_one(struct job *job, struct zap_target *target)
 
 static int zap_others(struct job *job, struct zap_target target)
 {
-	struct others others = { .dev = target.dev, .ino = target.ino };
+	struct others others = { .file = target.file };
 	int err = 0;
 
 	find_others(job->client, &others);
@@ -264,8 +262,7 @@ static int zap(struct job *job)
 				     .pidfd = client->pidfd };
 	struct target_ranges ranges = { 0 };
 	struct lease_tally tally;
-	int err = grant_device_file(client->direct, job->device, &target.dev,
-				    &target.ino);
+	int err = grant_device_file(client->direct, job->device, &target.file);
 
 	if (err)
 		return err;
@@ -306,8 +303,7 @@ static int end_client(struct job *job)
 
 	if (!has_ended(client->pidfd))
 		return end_process(client->who.pid, client->pidfd);
-	err = grant_device_file(client->direct, job->device, &others.dev,
-				&others.ino);
+	err = grant_device_file(client->direct, job->device, &others.file);
 	if (err)
 		return err;
 	find_others(client, &others);
@@ -332,8 +328,7 @@ static void name(struct job *job)
 	FILE *file;
 
 	if (job->device == LEASE_NO_DEVICE ||
-	    grant_device_file(client->direct, job->device, &others.dev,
-			      &others.ino))
+	    grant_device_file(client->direct, job->device, &others.file))
 		return;
 	find_others(client, &others);
 	if (others.count == 0)

@@ -18,7 +18,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static struct grant *find_locked(const struct client *client,
@@ -227,20 +226,15 @@ void grant_forget_locked(struct client *client, unsigned int device)
 	}
 }
 
-int grant_device_file(struct direct *direct, unsigned int device, dev_t *dev,
-		      ino_t *ino)
+int grant_device_file(struct direct *direct, unsigned int device,
+		      struct zap_file *out)
 {
-	struct stat st;
 	int err = -ENXIO;
 
 	pthread_mutex_lock(&direct->lock);
 	if (direct->probes[device] >= 0)
-		err = fstat(direct->probes[device], &st) < 0 ? -errno : 0;
+		err = zap_file_of(direct->probes[device], out);
 	pthread_mutex_unlock(&direct->lock);
-	if (!err) {
-		*dev = st.st_dev;
-		*ino = st.st_ino;
-	}
 	return err;
 }
 

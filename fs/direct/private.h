@@ -30,6 +30,7 @@
 #include "core/request.h"
 #include "core/token.h"
 #include "direct/direct.h"
+#include "direct/zap.h"
 #include "udax/protocol.h"
 #include "util/deadline.h"
 #include "wire/wire.h"
@@ -308,9 +309,9 @@ void grant_sent(struct client *client, struct grant *grant);
 unsigned int grant_held(struct client *client, unsigned int device);
 /* What was held is proven gone: forget it. direct.lock held. */
 void grant_forget_locked(struct client *client, unsigned int device);
-/* As /proc/PID/maps shows it. -ENXIO: nobody has a grant of it. */
-int grant_device_file(struct direct *direct, unsigned int device, dev_t *dev,
-		      ino_t *ino);
+/* -ENXIO: nobody has a grant of it. */
+int grant_device_file(struct direct *direct, unsigned int device,
+		      struct zap_file *out);
 bool grant_any_locked(const struct client *client, unsigned int device);
 
 /* ------------------------------------------------------------------ send.c */

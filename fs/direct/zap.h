@@ -33,11 +33,21 @@ struct zap_range {
 	uint64_t length;
 };
 
+/* A file as stat(2) names it, and as /proc/PID/maps does: on overlayfs and on
+ * btrfs that is not the same. */
+struct zap_file {
+	dev_t dev, map_dev;
+	ino_t ino, map_ino;
+};
+
+/* Maps a page of it for a moment. */
+int zap_file_of(int fd, struct zap_file *out)
+	__attribute__((warn_unused_result));
+
 struct zap_target {
 	pid_t pid; /* thread group */
 	int pidfd; /* rechecked once the threads are stopped; -1: none */
-	dev_t dev; /* the device's file, as /proc/PID/maps shows it */
-	ino_t ino;
+	struct zap_file file;		/* the device's */
 	const struct zap_range *ranges; /* NULL: all of the file */
 	unsigned int range_count;
 	bool close_fds; /* and its descriptors of that file */
@@ -53,7 +63,7 @@ struct zap_report {
 
 /* Does it map that file, or have it open? What /proc says just now; waits for
  * no mount, whatever else it has open. */
-bool zap_process_has(pid_t pid, dev_t dev, ino_t ino);
+bool zap_process_has(pid_t pid, const struct zap_file *file);
 
 int zap_process(const struct zap_target *target, struct deadline deadline,
 		struct zap_report *report) __attribute__((warn_unused_result));

@@ -113,8 +113,9 @@ static int look_for_mappings(struct zap *zap, pid_t tid)
 	while (!err && getline(&line, &room, maps) > 0) {
 		struct proc_map map;
 
-		if (proc_map_parse(line, &map) && map.dev == zap->target.dev &&
-		    map.ino == zap->target.ino)
+		if (proc_map_parse(line, &map) &&
+		    map.dev == zap->target.file.map_dev &&
+		    map.ino == zap->target.file.map_ino)
 			err = add_mapping(zap, &map);
 	}
 	if (!err && ferror(maps))
@@ -165,9 +166,9 @@ static int look_for_fds(struct zap *zap, pid_t tid)
 		    statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC,
 			  STATX_INO, &st) < 0)
 			continue;
-		if (st.stx_ino == zap->target.ino &&
+		if (st.stx_ino == zap->target.file.ino &&
 		    makedev(st.stx_dev_major, st.stx_dev_minor) ==
-			    zap->target.dev)
+			    zap->target.file.dev)
 			err = add_fd(zap, (int)strtol(entry->d_name, NULL, 10));
 	}
 	closedir(dir);

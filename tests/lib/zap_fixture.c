@@ -2,13 +2,13 @@
 #include "lib/zap_fixture.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,14 +28,13 @@ void victim_start(struct victim *victim, const char *mode)
 {
 	int page = memfd_create("page", 0);
 	char page_fd[16], device_fd[16];
-	struct stat st;
 
-	victim->device = memfd_create("device", 0);
+	victim->device = victim->path
+				 ? open(victim->path, O_CREAT | O_RDWR, 0600)
+				 : memfd_create("device", 0);
 	ck_assert_int_eq(ftruncate(page, sizeof(*victim->page)), 0);
 	ck_assert_int_eq(ftruncate(victim->device, VICTIM_DEVICE_BYTES), 0);
-	ck_assert_int_eq(fstat(victim->device, &st), 0);
-	victim->dev = st.st_dev;
-	victim->ino = st.st_ino;
+	ck_assert_int_eq(zap_file_of(victim->device, &victim->file), 0);
 	victim->page = mmap(NULL, sizeof(*victim->page), PROT_READ | PROT_WRITE,
 			    MAP_SHARED, page, 0);
 	ck_assert_ptr_ne(victim->page, MAP_FAILED);
@@ -58,8 +57,7 @@ struct zap_target victim_target(const struct victim *victim)
 	return (struct zap_target){
 		.pid = victim->pid,
 		.pidfd = -1,
-		.dev = victim->dev,
-		.ino = victim->ino,
+		.file = victim->file,
 	};
 }
 

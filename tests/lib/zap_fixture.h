@@ -12,11 +12,12 @@
 void victim_program(const char *argv0);
 
 struct victim {
-	unsigned long clone_flags; /* before the start, if any */
+	/* Before the start, if any. */
+	unsigned long clone_flags;
+	const char *path; /* of the device; else a memfd */
 	pid_t pid;
 	int device;
-	dev_t dev;
-	ino_t ino;
+	struct zap_file file;
 	struct victim_page *page;
 };
 
