@@ -137,13 +137,15 @@ START_TEST(nothing_mapped_is_nothing_done)
 }
 END_TEST
 
-/* There stat(2) and /proc/PID/maps do not agree on what a file is. */
+/* Of two filesystems: there stat(2) and /proc/PID/maps do not agree on what a
+ * file is. */
 static bool mount_overlay(void)
 {
 	return unshare(CLONE_NEWNS) == 0 &&
 	       mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       mount("none", "/mnt", "tmpfs", 0, NULL) == 0 &&
 	       mkdir("/mnt/lower", 0700) == 0 &&
+	       mount("none", "/mnt/lower", "tmpfs", 0, NULL) == 0 &&
 	       mkdir("/mnt/upper", 0700) == 0 &&
 	       mkdir("/mnt/work", 0700) == 0 && mkdir("/mnt/at", 0700) == 0 &&
 	       mount("none", "/mnt/at", "overlay", 0,
