@@ -1246,9 +1246,9 @@ START_TEST(a_hundred_thousand_leases)
 }
 END_TEST
 
-START_TEST(a_lease_in_a_hundred_thousand_pieces)
+START_TEST(a_lease_in_many_pieces)
 {
-	const uint64_t pages = 200000;
+	const uint64_t pages = 50000;
 	int64_t start_ns;
 	uint64_t id;
 
@@ -1260,7 +1260,7 @@ START_TEST(a_lease_in_a_hundred_thousand_pieces)
 	ck_assert_uint_eq(alice.core.lease_count, pages / 2);
 	for (uint64_t page = 0; page < pages; page += 2)
 		ck_assert_int_eq(give(&alice, id, page, page), 1);
-	printf("# 200000 returns of a page: %.2f s\n", seconds_since(start_ns));
+	printf("# 50000 returns of a page: %.2f s\n", seconds_since(start_ns));
 	ck_assert(LIST_EMPTY(&alice.core.leases));
 }
 END_TEST
@@ -1394,9 +1394,9 @@ int main(void)
 	tcase_set_timeout(large, 60);
 	suite_add_tcase(suite, large);
 	tcase_add_checked_fixture(many, setup, teardown);
-	tcase_set_timeout(many, 60);
+	tcase_set_timeout(many, 120);
 	tcase_add_test(many, a_hundred_thousand_leases);
-	tcase_add_test(many, a_lease_in_a_hundred_thousand_pieces);
+	tcase_add_test(many, a_lease_in_many_pieces);
 	suite_add_tcase(suite, many);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
