@@ -97,8 +97,8 @@ struct lease_want {
 	uint64_t first;
 	uint64_t npages;
 	bool writable;
-	/* -EINPROGRESS, and nothing is done, where it would have to wait for the
-	 * log, the kernel, or who has the inode. */
+	/* -EINPROGRESS, and nothing is done, where it would have to wait for
+	 * the log, the kernel, or who has the inode. */
 	bool nowait;
 	/* Where the client says when it stored last (udax/protocol.h); or NULL.
 	 * Stays mapped as long as a lease of it is there. */
@@ -122,8 +122,8 @@ struct lease_grant {
 
 /*
  * By a registered thread (request_thread_init) that serves no FUSE request and
- * is in no request: it begins and ends its own. May block: transactions,
- * notifications.
+ * is in no request: it begins and ends its own. The caller has the inode open or
+ * held. May block, unless nowait: transactions, notifications.
  */
 int lease_grant(struct request *request, struct lease_client *client,
 		struct inode *inode, const struct lease_want *want,

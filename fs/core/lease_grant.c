@@ -274,10 +274,9 @@ int lease_grant(struct request *request, struct lease_client *client,
 			       .want = want,
 			       .out = out };
 	uint64_t ino = inode->ino; /* the lease may have ended by then */
-	int err = inode_hold(request->fs, inode);
+	int err;
 
-	if (err)
-		return err;
+	inode_hold_again(request->fs, inode);
 	err = grant_retry(&grant);
 	if (err) {
 		TRACE4(lease_grant_fail, ino, want->first, want->npages, err);
