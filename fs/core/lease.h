@@ -122,8 +122,8 @@ struct lease_grant {
 
 /*
  * By a registered thread (request_thread_init) that serves no FUSE request and
- * is in no request: it begins and ends its own. The caller has the inode open or
- * held. May block, unless nowait: transactions, notifications.
+ * is in no request: it begins and ends its own. The caller has the inode open
+ * or held. May block, unless nowait: transactions, notifications.
  */
 int lease_grant(struct request *request, struct lease_client *client,
 		struct inode *inode, const struct lease_want *want,
