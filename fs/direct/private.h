@@ -4,12 +4,13 @@
  *
  *   loop.c      the ring: connections, packets, pidfds, time; the only thread
  *               that makes, closes and frees clients and moves their jobs
+ *   client.c    how it does that
  *   message.c   one packet: answered at once, or handed to a worker
  *   work.c      the workers: OPEN, MAP, SYNC, PIN may block
  *   handle.c    a client's open files and their words in its stored page
  *   grant.c     a client's descriptors of devices and their locks
  *   send.c      replies and news, in order
- *   takeback.c  jobs: recall → zap → kill
+ *   takeback*.c jobs: recall → zap → kill (takeback.h)
  *   force.c     the threads that zap, kill and look for who maps on
  *
  * Locks, in order: client.send_lock, direct.lock. core's lease_lock comes
@@ -142,6 +143,9 @@ struct client {
 	bool said_hello;
 	bool process_gone;
 	bool receiving, watching, polling_out; /* the ring has our address */
+	bool orphan;		/* no socket; perhaps it maps on */
+	bool named;		/* who maps on has been looked for */
+	bool cancelled;		/* the watch on its pidfd */
 	unsigned int todo_seen; /* todo_count, when looked at last */
 	struct deadline idle;
 	struct msghdr in;
@@ -156,16 +160,13 @@ struct client {
 	} in_control;
 	int64_t look_ns;  /* an orphan's locks */
 	int64_t pause_ns; /* between looks */
-	bool orphan;	  /* no socket; perhaps it maps on */
-	bool named;	  /* who maps on has been looked for */
-	bool cancelled;	  /* the watch on its pidfd */
 
 	/* send_lock: */
 	pthread_mutex_t send_lock;
-	int fd; /* -1: closed */
+	int fd;				/* -1: closed */
+	_Atomic unsigned int out_count; /* read without, too */
 	struct out *out;
 	struct out **out_end;
-	_Atomic unsigned int out_count; /* read without, too */
 	size_t out_bytes;
 	struct deadline out_stuck;
 
@@ -173,13 +174,13 @@ struct client {
 	bool closed; /* nothing more is accepted, granted or sent */
 	bool drop;   /* the loop is asked to close it */
 	bool gone;   /* nothing is held any more */
+	bool in_todo;
 	struct task *todo;
 	struct task **todo_end;
-	unsigned int todo_count; /* with those being served */
+	struct client *next_todo;
 	struct task *serving[WORKERS_A_CLIENT + 1]; /* and the loop */
 	unsigned int serving_count;
-	struct client *next_todo;
-	bool in_todo;
+	unsigned int todo_count; /* with those being served */
 	struct handle **handles;
 	uint32_t handles_room, handles_top;
 	struct grant *grants;
@@ -254,10 +255,21 @@ void *direct_loop(void *direct);
 void direct_wake(struct direct *direct);
 /* No later than then. The loop. */
 void direct_due(struct direct *direct, int64_t at_ns);
-/* A connection from whoever: the loop; a test. Takes the descriptor. */
+/* Have the ring tell of the client's packets, of its process's end; not. */
+void loop_arm_receive(struct client *client);
+void loop_arm_pidfd(struct client *client);
+void loop_disarm_pidfd(struct client *client);
+
+/* ---------------------------------------------------------------- client.c */
+
+/* The loop: a connection from whoever. Takes the descriptor. */
 int direct_serve(struct direct *direct, int fd);
 /* The loop: no more of it. why: for the log; NULL: it left by itself. */
 void client_close(struct client *client, const char *why);
+/* The ring has let go of it, perhaps. */
+void client_close_socket(struct client *client);
+/* Those that nothing holds any more. */
+void clients_reap(struct direct *direct);
 /* When the loop is gone. */
 void direct_free_clients(struct direct *direct);
 
