@@ -12,7 +12,9 @@
  *   preload_fd.c     which descriptor is what: asked once, forgotten in time
  *   preload_io.c     read, write and their forms
  *   preload_map.c    mmap, munmap, mremap, mprotect, msync, madvise
- *   preload_range.c  what is mapped directly; fork
+ *   preload_range.c  what is mapped directly
+ *   preload_change.c mremap, madvise of it
+ *   preload_fork.c   the same in a forked child
  *   preload_kept.c   descriptors kept for that
  *   preload_close.c  everything by which a descriptor gets another meaning
  *   preload_report.c what udax-run -v says at the end
