@@ -179,7 +179,7 @@ static int get(struct handle *handle, uint64_t end, struct region **out)
 	if (region && end <= region->length)
 		return 0;
 	err = create(handle, end, &larger);
-	if (err)
+	if (err || !larger)
 		return err;
 	*out = larger;
 	if (!atomic_compare_exchange_strong(&handle->region, &region, larger)) {
@@ -249,7 +249,7 @@ int region_fetch(struct handle *handle, uint64_t offset, size_t count,
 	if (end > size)
 		return -EOPNOTSUPP;
 	err = get(handle, size, &region);
-	if (err)
+	if (err || !region)
 		return err;
 	size = (size + SYS_PAGE - 1) & ~(SYS_PAGE - 1);
 	for (unsigned int tries = 0; tries < 64; tries++) {
