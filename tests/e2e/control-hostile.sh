@@ -3,7 +3,7 @@
 # The control socket given what no client of ours would send.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
-plan 14
+plan 16
 
 udax_mkfs pmem0
 ok "mounts" udax_mount pmem0
@@ -80,6 +80,12 @@ for what in garbage types deep long bytewise crowd leave; do
 	ok "survives: $what" timeout 60 python3 "$work/hostile.py" "$socket" $what
 done
 ok "udaxctl is answered" timeout 20 udaxctl list-devices "$mnt"
+daemon=$(json "$(udaxctl list "$mnt" --json)" 'j["mounts"][0]["pid"]')
+kill -STOP "$daemon"
+timeout 20 udaxctl list >"$work/list" 2>"$work/stuck"
+is "a daemon that is stopped holds nobody up" $? 0
+like "and is named" "$(cat "$work/stuck")" "/$daemon\.control: no answer in 2 s"
+kill -CONT "$daemon"
 python=/usr/bin/python3
 [ -x $python ] || python=$(command -v python3)
 chmod 755 "$work"

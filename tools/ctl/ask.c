@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tools/ctl/ctl.h"
 
+#include "util/deadline.h"
 #include "util/mount_table.h"
 #include "util/runtime_dir.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <glob.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +17,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#define PROBE_MS 2000 /* a daemon answers "list" in microseconds */
 
 static int send_all(int fd, const char *text, size_t length)
 {
@@ -30,13 +35,26 @@ static int send_all(int fd, const char *text, size_t length)
 	return 0;
 }
 
-/* Everything until the daemon closes. */
-static char *receive_all(int fd, size_t *length)
+static bool is_readable(int fd, struct deadline deadline)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+	int64_t left_ms;
+	int n;
+
+	do {
+		left_ms = deadline_remaining_ms(deadline);
+		n = poll(&wait, 1, left_ms > INT_MAX ? INT_MAX : (int)left_ms);
+	} while (n < 0 && errno == EINTR);
+	return n > 0;
+}
+
+/* Everything until the daemon closes, or the deadline. */
+static char *receive_all(int fd, size_t *length, struct deadline deadline)
 {
 	size_t room = 64 << 10, used = 0;
 	char *text = malloc(room);
 
-	while (text) {
+	while (text && is_readable(fd, deadline)) {
 		ssize_t n = recv(fd, text + used, room - used - 1, 0);
 
 		if (n < 0 && errno == EINTR)
@@ -58,9 +76,13 @@ static char *receive_all(int fd, size_t *length)
 	return text;
 }
 
+/* limit_ms: < 0 for as long as it takes. -ETIMEDOUT: no answer by then. */
 static int ask_socket(const char *path, struct json_object *request,
-		      struct json_object **reply)
+		      int64_t limit_ms, struct json_object **reply)
 {
+	struct deadline deadline = deadline_in(limit_ms);
+	/* connect() waits, too, for a daemon that does not accept */
+	struct timeval limit = { .tv_sec = limit_ms < 0 ? 0 : limit_ms / 1000 };
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	const char *line =
 		json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
@@ -74,8 +96,9 @@ static int ask_socket(const char *path, struct json_object *request,
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
-		err = -errno;
+		err = errno == EAGAIN ? -ETIMEDOUT : -errno;
 		goto out_close;
 	}
 	err = send_all(fd, line, strlen(line));
@@ -83,11 +106,11 @@ static int ask_socket(const char *path, struct json_object *request,
 		err = send_all(fd, "\n", 1);
 	if (err)
 		goto out_close;
-	text = receive_all(fd, &length);
+	text = receive_all(fd, &length, deadline);
 	*reply = text && length ? json_tokener_parse(text) : NULL;
 	free(text);
 	if (!*reply)
-		err = -EPROTO;
+		err = deadline_passed(deadline) ? -ETIMEDOUT : -EPROTO;
 out_close:
 	close(fd);
 	return err;
@@ -127,6 +150,21 @@ static struct json_object *mounts_of(struct json_object *reply)
 	return field(field(reply, "answer"), "mounts");
 }
 
+/* A question to whoever is there: one that does not answer was left by a killed
+ * daemon; one that keeps us waiting is named, and does not stop the others. */
+static int probe(const char *path, struct json_object *request,
+		 struct json_object **reply)
+{
+	int err = ask_socket(path, request, PROBE_MS, reply);
+
+	if (err == -ETIMEDOUT)
+		fprintf(stderr,
+			"udaxctl: %s: no answer in %d s: its daemon is stopped "
+			"or stuck\n",
+			path, PROBE_MS / 1000);
+	return err;
+}
+
 int ask_all(struct json_object *request, struct json_object **replies)
 {
 	glob_t sockets;
@@ -137,8 +175,7 @@ int ask_all(struct json_object *request, struct json_object **replies)
 	for (i = 0; i < sockets.gl_pathc; i++) {
 		struct json_object *reply;
 
-		/* One that does not answer was left by a killed daemon. */
-		if (ask_socket(sockets.gl_pathv[i], request, &reply) == 0)
+		if (probe(sockets.gl_pathv[i], request, &reply) == 0)
 			json_object_array_add(*replies, reply);
 	}
 	globfree(&sockets);
@@ -152,7 +189,7 @@ static bool serves(const char *socket, const char *mount)
 	bool does = false;
 
 	json_object_object_add(list, "verb", json_object_new_string("list"));
-	if (ask_socket(socket, list, &reply) == 0) {
+	if (probe(socket, list, &reply) == 0) {
 		mounts = mounts_of(reply);
 		does = mounts && json_object_array_length(mounts) > 0 &&
 		       strcmp(json_object_get_string(field(
@@ -175,7 +212,7 @@ int ask_mount(const struct options *options, struct json_object **reply)
 	for (i = 0; err == -ENOENT && i < sockets.gl_pathc; i++) {
 		if (serves(sockets.gl_pathv[i], options->mount))
 			err = ask_socket(sockets.gl_pathv[i], options->request,
-					 reply);
+					 -1, reply);
 	}
 	globfree(&sockets);
 	return err;
