@@ -103,6 +103,38 @@ static int entries_insert(struct grant *grant)
 	return err;
 }
 
+static bool all_zero(const unsigned char *bytes, size_t length)
+{
+	return length == 0 ||
+	       (bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0);
+}
+
+/*
+ * mmap(2): what is behind the end of file in its last page reads as zeros. It
+ * may be what a truncate left there. Who has the page already may have stored
+ * to it: then it stays. It need not last: nobody trusts it later (file.h).
+ */
+static void grant_zero_tail(const struct grant *grant)
+{
+	const struct lease_grant *out = grant->out;
+	const struct lease_run *run = &out->runs[out->run_count - 1];
+	uint64_t size = grant->inode->media->size;
+	size_t used = size % BLOCK_BYTES;
+	struct entry_info info;
+	struct device *device;
+	unsigned char *page;
+
+	if (!grant->fs->journal || used == 0 || run->zero ||
+	    out->last != size >> BLOCK_SHIFT ||
+	    entry_lookup(lease_entries(grant->inode), out->last, &info))
+		return;
+	device = grant->fs->members.device[out->device];
+	page = device_at(device, (run->device_page + run->npages - 1)
+					 << BLOCK_SHIFT);
+	if (!all_zero(page + used, BLOCK_BYTES - used))
+		device_set(device, page + used, 0, BLOCK_BYTES - used);
+}
+
 /* One piece, in no list yet. */
 static struct lease *lease_make(struct grant *grant)
 {
@@ -217,8 +249,10 @@ static int grant_locked(struct grant *grant)
 		err = grant_plan(grant);
 	if (!err)
 		err = grant_expel(grant);
-	if (!err)
+	if (!err) {
+		grant_zero_tail(grant);
 		err = entries_insert(grant);
+	}
 	return err ? err : grant_enter(grant);
 }
 

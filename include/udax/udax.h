@@ -4,8 +4,9 @@
  *
  * mmap(2)-shaped: arguments, results and errno are those of the call of that
  * name, with what is said here in addition. Every function is thread-safe.
- * Nothing is installed behind the caller's back: no signal handler. There is
- * one thread, begun by the first call that needs it, which answers the daemon.
+ * Nothing is installed behind the caller's back: no signal handler. There are
+ * two threads, begun by the first call that needs them: one answers the daemon,
+ * one the faults of lazy ranges.
  *
  * A lease can be taken back: by `udaxctl remove-device`, or when somebody
  * truncates the file. A range whose device is gone raises SIGBUS (BUS_ADRERR,

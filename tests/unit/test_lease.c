@@ -265,6 +265,25 @@ START_TEST(stores_are_read_through_the_mount_and_the_other_way_round)
 }
 END_TEST
 
+START_TEST(behind_the_end_of_file_there_are_zeros)
+{
+	uint64_t id;
+
+	memset(answer, 'x', 8192);
+	ck_assert_int_eq(fixture_write(answer, 8192, 0), 8192);
+	ck_assert_int_eq(fixture_truncate(5000), 0);
+	id = lease(&alice, 0, 2, false);
+	ck_assert_int_eq(at(1)[5000 - 4096 - 1], 'x');
+	for (unsigned i = 5000 - 4096; i < 4096; i++)
+		ck_assert_int_eq(at(1)[i], 0);
+	/* Who has the page keeps what he stores there, as with mmap(2). */
+	at(1)[4095] = 'y';
+	lease(&bob, 1, 1, true);
+	ck_assert_int_eq(at(1)[4095], 'y');
+	ck_assert_int_eq(give(&alice, id, 0, 1), 1);
+}
+END_TEST
+
 START_TEST(a_writers_holes_become_zeroed_blocks)
 {
 	ck_assert_int_eq(fixture_truncate(MIB), 0);
@@ -1312,6 +1331,7 @@ static TCase *grant_case(void)
 	tcase_add_test(
 		grants,
 		stores_are_read_through_the_mount_and_the_other_way_round);
+	tcase_add_test(grants, behind_the_end_of_file_there_are_zeros);
 	tcase_add_test(grants, a_writers_holes_become_zeroed_blocks);
 	tcase_add_test(grants,
 		       a_readers_holes_are_zero_runs_without_a_reference);
