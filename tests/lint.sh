@@ -38,7 +38,8 @@ flags_of_build() {
 tidy() {
 	local flags status=0
 	flags=$(mktemp)
-	{ flags_of_build; echo -I. -DHAVE_CONFIG_H; } >"$flags"
+	# PKGLIBDIR is one program's own, and a string
+	{ flags_of_build; echo '-I. -DHAVE_CONFIG_H -DPKGLIBDIR="/"'; } >"$flags"
 	(cd "$build_dir" && printf "$source_dir/%s\\0" "${checked[@]}" |
 		xargs -0 -P "$(nproc)" -n 3 sh -c '
 			flags=$(cat "$1"); shift
