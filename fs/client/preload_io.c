@@ -23,9 +23,6 @@
 #define COUNT_MAX 0x7ffff000u
 #define RWF_HARMLESS 0x7 /* HIPRI, DSYNC, SYNC */
 
-typedef ssize_t direct_fn(int fd, const struct iovec *iov, int count,
-			  off_t offset);
-
 static off_t move(int fd, off_t by)
 {
 	return syscall(SYS_lseek, fd, by, SEEK_CUR);
@@ -45,35 +42,32 @@ static void refused(int fd, int err)
 	}
 }
 
-static ssize_t direct_read(int fd, const struct iovec *iov, int count,
-			   off_t offset)
+/* What reading and writing do not have in common. */
+struct way {
+	ssize_t (*piece)(int fd, void *buf, size_t count, off_t offset);
+	ssize_t (*by_libc)(int fd, const struct iovec *iov, int count,
+			   off_t offset);
+	/* At the file's offset, which it moves. False: nothing has happened,
+	 * and libc is to be asked. */
+	bool (*claimed)(int fd, const struct iovec *iov, int count,
+			size_t length, ssize_t *result);
+	enum report_item item;
+};
+
+static const struct way reading, writing;
+
+static ssize_t direct(const struct way *way, int fd, const struct iovec *iov,
+		      int count, off_t offset)
 {
-	ssize_t sum = 0, got;
+	ssize_t sum = 0, done;
 
 	for (int i = 0; i < count; i++) {
-		got = udax_pread(fd, iov[i].iov_base, iov[i].iov_len,
-				 offset + sum);
-		if (got < 0)
-			return sum ? sum : -1;
-		sum += got;
-		if ((size_t)got < iov[i].iov_len)
-			break;
-	}
-	return sum;
-}
-
-static ssize_t direct_write(int fd, const struct iovec *iov, int count,
-			    off_t offset)
-{
-	ssize_t sum = 0, put;
-
-	for (int i = 0; i < count; i++) {
-		put = udax_pwrite(fd, iov[i].iov_base, iov[i].iov_len,
+		done = way->piece(fd, iov[i].iov_base, iov[i].iov_len,
 				  offset + sum);
-		if (put < 0)
+		if (done < 0)
 			return sum ? sum : -1;
-		sum += put;
-		if ((size_t)put < iov[i].iov_len)
+		sum += done;
+		if ((size_t)done < iov[i].iov_len)
 			break;
 	}
 	return sum;
@@ -81,32 +75,32 @@ static ssize_t direct_write(int fd, const struct iovec *iov, int count,
 
 /* As libc does it, at the same place: what is claimed is not given up for a
  * reason that only concerns us. */
-static ssize_t read_there(int fd, const struct iovec *iov, int count,
-			  off_t offset)
+static ssize_t there(const struct way *way, int fd, const struct iovec *iov,
+		     int count, off_t offset)
 {
-	ssize_t got = direct_read(fd, iov, count, offset);
+	ssize_t done = direct(way, fd, iov, count, offset);
 
-	return got < 0 ? real_preadv2(fd, iov, count, offset, 0) : got;
+	return done < 0 ? way->by_libc(fd, iov, count, offset) : done;
 }
 
-static ssize_t write_there(int fd, const struct iovec *iov, int count,
-			   off_t offset)
+/* Of `claimed` bytes only `done` (or -1: none) were moved. */
+static void give_back(int fd, ssize_t claimed, ssize_t done)
 {
-	ssize_t put = direct_write(fd, iov, count, offset);
+	int err = errno;
 
-	return put < 0 ? real_pwritev2(fd, iov, count, offset, 0) : put;
+	(void)move(fd, (done < 0 ? 0 : done) - claimed);
+	errno = err;
 }
 
-/* False: nothing has happened, and libc is to be asked. */
 static bool claimed_read(int fd, const struct iovec *iov, int count,
-			 ssize_t *result)
+			 size_t length, ssize_t *result)
 {
 	off_t at = move(fd, 0), claimed;
 	ssize_t got;
 
 	if (at < 0)
 		return false;
-	got = direct_read(fd, iov, count, at);
+	got = direct(&reading, fd, iov, count, at);
 	if (got < 0)
 		return false;
 	*result = got;
@@ -116,15 +110,11 @@ static bool claimed_read(int fd, const struct iovec *iov, int count,
 	if (claimed == at)
 		return true;
 	/* Up to `got` bytes at another place are ours now. */
-	*result = read_there(fd, iov, count, claimed);
-	if (*result > got) { /* more than was claimed: another time */
+	*result = there(&reading, fd, iov, count, claimed);
+	if (*result > got) /* more than was claimed: another time */
 		*result = got;
-	} else if (*result < got) {
-		int err = errno;
-
-		(void)move(fd, (*result < 0 ? 0 : *result) - got);
-		errno = err;
-	}
+	else if (*result < got)
+		give_back(fd, got, *result);
 	return true;
 }
 
@@ -135,15 +125,33 @@ static bool claimed_write(int fd, const struct iovec *iov, int count,
 
 	if (end < 0)
 		return false;
-	*result = write_there(fd, iov, count, end - (off_t)length);
-	if (*result != (ssize_t)length) {
-		int err = errno;
-
-		(void)move(fd, (*result < 0 ? 0 : *result) - (off_t)length);
-		errno = err;
-	}
+	*result = there(&writing, fd, iov, count, end - (off_t)length);
+	if (*result != (ssize_t)length)
+		give_back(fd, (ssize_t)length, *result);
 	return true;
 }
+
+static ssize_t write_piece(int fd, void *buf, size_t count, off_t offset)
+{
+	return udax_pwrite(fd, buf, count, offset);
+}
+
+static ssize_t read_by_libc(int fd, const struct iovec *iov, int count,
+			    off_t offset)
+{
+	return real_preadv2(fd, iov, count, offset, 0);
+}
+
+static ssize_t write_by_libc(int fd, const struct iovec *iov, int count,
+			     off_t offset)
+{
+	return real_pwritev2(fd, iov, count, offset, 0);
+}
+
+static const struct way reading = { udax_pread, read_by_libc, claimed_read,
+				    REPORT_READ };
+static const struct way writing = { write_piece, write_by_libc, claimed_write,
+				    REPORT_WRITE };
 
 static bool measure(const struct iovec *iov, int count, size_t *length)
 {
@@ -164,8 +172,8 @@ static bool measure(const struct iovec *iov, int count, size_t *length)
  * offset -1: at, and moving, the file's. False when libc is to be asked. What
  * libudax had to ask the kernel for counts as the kernel's.
  */
-static bool go_read(int fd, const struct iovec *iov, int count, off_t offset,
-		    ssize_t *result)
+static bool go(const struct way *way, int fd, const struct iovec *iov,
+	       int count, off_t offset, ssize_t *result)
 {
 	unsigned long asked = udax_system_calls();
 	int before = errno;
@@ -175,9 +183,9 @@ static bool go_read(int fd, const struct iovec *iov, int count, off_t offset,
 	if (!measure(iov, count, &length) || !preload_enter())
 		return false;
 	if (offset < 0) {
-		done = claimed_read(fd, iov, count, result);
+		done = way->claimed(fd, iov, count, length, result);
 	} else {
-		*result = direct_read(fd, iov, count, offset);
+		*result = direct(way, fd, iov, count, offset);
 		done = *result >= 0;
 	}
 	preload_leave();
@@ -186,33 +194,7 @@ static bool go_read(int fd, const struct iovec *iov, int count, off_t offset,
 	if (!done || *result >= 0)
 		errno = before;
 	if (done)
-		report(REPORT_READ, udax_system_calls() != asked, *result);
-	return done;
-}
-
-static bool go_write(int fd, const struct iovec *iov, int count, off_t offset,
-		     ssize_t *result)
-{
-	unsigned long asked = udax_system_calls();
-	int before = errno;
-	size_t length;
-	bool done;
-
-	if (!measure(iov, count, &length) || !preload_enter())
-		return false;
-	if (offset < 0) {
-		done = claimed_write(fd, iov, count, length, result);
-	} else {
-		*result = direct_write(fd, iov, count, offset);
-		done = *result >= 0;
-	}
-	preload_leave();
-	if (!done)
-		refused(fd, errno);
-	if (!done || *result >= 0)
-		errno = before;
-	if (done)
-		report(REPORT_WRITE, udax_system_calls() != asked, *result);
+		report(way->item, udax_system_calls() != asked, *result);
 	return done;
 }
 
@@ -234,7 +216,7 @@ PRELOAD_API ssize_t read(int fd, void *buf, size_t count)
 	unsigned what = fd_what(fd);
 	ssize_t got;
 
-	if (what & FD_READ && go_read(fd, IOV(buf, count), 1, -1, &got))
+	if (what & FD_READ && go(&reading, fd, IOV(buf, count), 1, -1, &got))
 		return got;
 	return by_kernel(what, REPORT_READ, real_read(fd, buf, count));
 }
@@ -244,7 +226,7 @@ PRELOAD_API ssize_t write(int fd, const void *buf, size_t count)
 	unsigned what = fd_what(fd);
 	ssize_t put;
 
-	if (what & FD_WRITE && go_write(fd, IOV(buf, count), 1, -1, &put))
+	if (what & FD_WRITE && go(&writing, fd, IOV(buf, count), 1, -1, &put))
 		return put;
 	return by_kernel(what, REPORT_WRITE, real_write(fd, buf, count));
 }
@@ -255,7 +237,7 @@ PRELOAD_API ssize_t pread(int fd, void *buf, size_t count, off_t offset)
 	ssize_t got;
 
 	if (what & FD_READ && offset >= 0 &&
-	    go_read(fd, IOV(buf, count), 1, offset, &got))
+	    go(&reading, fd, IOV(buf, count), 1, offset, &got))
 		return got;
 	return by_kernel(what, REPORT_READ, real_pread(fd, buf, count, offset));
 }
@@ -267,7 +249,7 @@ PRELOAD_API ssize_t pwrite(int fd, const void *buf, size_t count, off_t offset)
 	ssize_t put;
 
 	if (what & FD_WRITE && offset >= 0 &&
-	    go_write(fd, IOV(buf, count), 1, offset, &put))
+	    go(&writing, fd, IOV(buf, count), 1, offset, &put))
 		return put;
 	return by_kernel(what, REPORT_WRITE,
 			 real_pwrite(fd, buf, count, offset));
@@ -279,7 +261,7 @@ PRELOAD_API ssize_t readv(int fd, const struct iovec *iov, int count)
 	unsigned what = fd_what(fd);
 	ssize_t got;
 
-	if (what & FD_READ && go_read(fd, iov, count, -1, &got))
+	if (what & FD_READ && go(&reading, fd, iov, count, -1, &got))
 		return got;
 	return by_kernel(what, REPORT_READ, real_readv(fd, iov, count));
 }
@@ -289,7 +271,7 @@ PRELOAD_API ssize_t writev(int fd, const struct iovec *iov, int count)
 	unsigned what = fd_what(fd);
 	ssize_t put;
 
-	if (what & FD_WRITE && go_write(fd, iov, count, -1, &put))
+	if (what & FD_WRITE && go(&writing, fd, iov, count, -1, &put))
 		return put;
 	return by_kernel(what, REPORT_WRITE, real_writev(fd, iov, count));
 }
@@ -302,7 +284,7 @@ PRELOAD_API ssize_t preadv2(int fd, const struct iovec *iov, int count,
 	ssize_t got;
 
 	if (what & FD_READ && offset >= -1 && !(flags & ~RWF_HARMLESS) &&
-	    go_read(fd, iov, count, offset, &got))
+	    go(&reading, fd, iov, count, offset, &got))
 		return got;
 	return by_kernel(what, REPORT_READ,
 			 real_preadv2(fd, iov, count, offset, flags));
@@ -316,7 +298,7 @@ PRELOAD_API ssize_t pwritev2(int fd, const struct iovec *iov, int count,
 	ssize_t put;
 
 	if (what & FD_WRITE && offset >= -1 && !(flags & ~RWF_HARMLESS) &&
-	    go_write(fd, iov, count, offset, &put))
+	    go(&writing, fd, iov, count, offset, &put))
 		return put;
 	return by_kernel(what, REPORT_WRITE,
 			 real_pwritev2(fd, iov, count, offset, flags));

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define RING_ENTRIES 512 /* one operation a client, accept, event */
@@ -61,27 +60,13 @@ static void *help(void *arg)
 
 static int listen_at(struct control *control)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	char dir[sizeof(at.sun_path)];
-	int err, n;
+	const struct runtime_socket sock = { .name = "control",
+					     .type = SOCK_STREAM,
+					     .mode = 0600,
+					     .group = (gid_t)-1,
+					     .backlog = 64 };
 
-	err = runtime_dir(dir, sizeof(dir), true);
-	if (err)
-		return err;
-	n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/%d.control", dir,
-		     getpid());
-	if (n < 0 || (size_t)n >= sizeof(at.sun_path))
-		return -ENAMETOOLONG;
-	unlink(at.sun_path); /* of a daemon that had our pid and is dead */
-	control->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (control->listen_fd < 0)
-		return -errno;
-	if (bind(control->listen_fd, (struct sockaddr *)&at, sizeof(at)) < 0)
-		return -errno;
-	memcpy(control->socket_path, at.sun_path, sizeof(at.sun_path));
-	if (chmod(at.sun_path, 0600) < 0 || listen(control->listen_fd, 64) < 0)
-		return -errno;
-	return 0;
+	return runtime_listen(&sock, &control->listen_fd, control->socket_path);
 }
 
 static void control_free(struct control *control)

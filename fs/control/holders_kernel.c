@@ -8,6 +8,7 @@
 #include "core/inode.h"
 #include "core/survey.h"
 #include "media/addr.h"
+#include "util/proc_maps.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 /* An inode with kernel entries on the devices asked for. */
 struct mapped {
@@ -100,33 +100,6 @@ static void add_mapping(struct search *search, struct mapped *mapped,
 	holder_add(search, &holder);
 }
 
-/* A line of /proc/PID/maps: "start-end perms offset major:minor inode path". */
-struct maps_line {
-	uint64_t start, end, offset, ino;
-	dev_t device;
-};
-
-static bool read_maps_line(const char *line, struct maps_line *out)
-{
-	unsigned long major, minor;
-	char *at;
-
-	out->start = strtoull(line, &at, 16);
-	if (*at != '-')
-		return false;
-	out->end = strtoull(at + 1, &at, 16);
-	if (*at != ' ' || !(at = strchr(at + 1, ' ')))
-		return false;
-	out->offset = strtoull(at + 1, &at, 16);
-	major = strtoul(at, &at, 16);
-	if (*at != ':')
-		return false;
-	minor = strtoul(at + 1, &at, 16);
-	out->device = makedev((unsigned)major, (unsigned)minor);
-	out->ino = strtoull(at, &at, 10);
-	return true;
-}
-
 static void search_process(struct search *search, int64_t pid)
 {
 	char path[64], *line = NULL;
@@ -139,10 +112,10 @@ static void search_process(struct search *search, int64_t pid)
 		return; /* gone meanwhile */
 	while (getline(&line, &room, maps) > 0) {
 		struct mapped *mapped;
-		struct maps_line map;
+		struct proc_map map;
 
-		if (!read_maps_line(line, &map) ||
-		    map.device != search->context->device)
+		if (!proc_map_parse(line, &map) ||
+		    map.dev != search->context->device)
 			continue;
 		mapped = find_mapped(search, map.ino);
 		if (mapped)

@@ -161,35 +161,19 @@ static mode_t socket_mode(const struct fs *fs)
 	}
 }
 
-/* Nobody gets in before its mode is right: it listens last. */
 static int listen_at(struct direct *direct)
 {
-	struct fs *fs = direct->fs;
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	char dir[sizeof(at.sun_path)];
-	int err = runtime_dir(dir, sizeof(dir), true);
-	int n;
+	const struct fs_options *options = &direct->fs->options;
+	const struct runtime_socket sock = {
+		.name = "direct",
+		.type = SOCK_SEQPACKET,
+		.mode = socket_mode(direct->fs),
+		.group = options->direct == DIRECT_GROUP ? options->direct_group
+							 : (gid_t)-1,
+		.backlog = SOCKET_BACKLOG,
+	};
 
-	if (err)
-		return err;
-	n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/%d.direct", dir,
-		     getpid());
-	if (n < 0 || (size_t)n >= sizeof(at.sun_path))
-		return -ENAMETOOLONG;
-	unlink(at.sun_path); /* of a daemon that had our pid and is dead */
-	direct->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (direct->listen_fd < 0)
-		return -errno;
-	if (bind(direct->listen_fd, (struct sockaddr *)&at, sizeof(at)) < 0)
-		return -errno;
-	memcpy(direct->socket_path, at.sun_path, sizeof(at.sun_path));
-	if (fs->options.direct == DIRECT_GROUP &&
-	    chown(at.sun_path, (uid_t)-1, fs->options.direct_group) < 0)
-		return -errno;
-	if (chmod(at.sun_path, socket_mode(fs)) < 0 ||
-	    listen(direct->listen_fd, SOCKET_BACKLOG) < 0)
-		return -errno;
-	return 0;
+	return runtime_listen(&sock, &direct->listen_fd, direct->socket_path);
 }
 
 /* Two descriptors a client: the usual limit is for 500 of them. */
