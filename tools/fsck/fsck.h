@@ -145,6 +145,13 @@ static inline bool is_member(const struct fsck *fsck, unsigned index)
 	return index < fsck->device_count && fsck->device[index].device != NULL;
 }
 
+/*
+ * run.c: the whole of it, as the program does it; findings go to standard
+ * output. The exit status.
+ */
+int fsck_run(const struct fsck_options *options, const char *const *paths,
+	     unsigned count) __attribute__((warn_unused_result));
+
 /* check_super.c: opens them, too. Negative: nothing more can be checked. */
 int check_super(struct fsck *fsck, const char *const *paths, unsigned count)
 	__attribute__((warn_unused_result));
