@@ -30,6 +30,7 @@ static struct fs *fs_create(const struct fs_options *options)
 	pthread_mutex_init(&fs->super_lock, NULL);
 	pthread_mutex_init(&fs->requests_lock, NULL);
 	pthread_mutex_init(&fs->lease_lock, NULL);
+	pthread_mutex_init(&fs->shared.lock, NULL);
 	return fs;
 }
 
@@ -57,6 +58,7 @@ static void fs_destroy(struct fs *fs)
 	pthread_mutex_destroy(&fs->super_lock);
 	pthread_mutex_destroy(&fs->requests_lock);
 	pthread_mutex_destroy(&fs->lease_lock);
+	pthread_mutex_destroy(&fs->shared.lock);
 	free(fs);
 }
 
@@ -112,6 +114,8 @@ static int load_inodes(struct fs *fs, const struct why *why)
 	if (err)
 		return err;
 	err = inode_table_create(fs);
+	if (!err)
+		err = shared_init(fs);
 	if (err == -EUCLEAN)
 		why_is(why, "%s: the inode file is damaged; run fsck.udaxfs",
 		       fs_metadata(fs)->path);

@@ -20,6 +20,7 @@
 #ifndef UDAX_CORE_FS_H
 #define UDAX_CORE_FS_H
 
+#include "core/shared.h"
 #include "dax/pgmap.h"
 #include "device/members.h"
 #include "media/superblock.h"
@@ -93,6 +94,7 @@ struct fs {
 	struct journal *journal; /* NULL on a read-only mount */
 	struct tree_env tree_env;
 	struct inode_table *inodes;
+	struct shared shared; /* owners of shared blocks */
 	uint64_t hash_seed;
 	pthread_mutex_t namespace_lock;
 	pthread_mutex_t super_lock;    /* superblocks; inside the journal's */

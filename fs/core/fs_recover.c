@@ -3,8 +3,11 @@
  * fs_recover.c -- one pass over the inode file after a crash
  *
  * An orphan's slot is freed and its blocks are not looked at: so they are
- * free. Every other inode's blocks are marked used; two owners of one block,
- * or any damage, refuse the mount. On a read-only mount orphans stay.
+ * free. One with shared blocks is freed as ever, at the end, as its blocks
+ * must lose an owner each. Every other inode's blocks are marked used; two
+ * owners of one block, or any damage, refuse the mount. Shared runs are marked
+ * for all their owners with inode 2, which comes before any file; whether they
+ * are as many as it says is fsck's to count. On a read-only mount orphans stay.
  */
 #include "core/file.h"
 #include "core/fs_private.h"
@@ -24,7 +27,7 @@ struct recovery {
 	uint64_t used;
 	struct txn *txn; /* orphans being freed, or NULL */
 	unsigned in_txn;
-	uint64_t *pending; /* inodes with an interrupted chain */
+	uint64_t *pending; /* inodes with an interrupted chain, or to free */
 	size_t pending_count, pending_room;
 	const char *trouble; /* what is wrong with `ino` */
 	uint64_t ino;
@@ -60,6 +63,25 @@ static int mark_run(uint64_t addr, uint64_t blocks, void *arg)
 	return mark(arg, addr, blocks);
 }
 
+/* What is in a shared run has been marked with inode 2. */
+static int mark_flagged(struct recovery *recovery, const extent_media *extent)
+{
+	struct tree owners = shared_tree(recovery->fs);
+	uint64_t addr = extent->addr, left = extent->blocks;
+	struct shared_run run;
+	int err = 0;
+
+	for (; left > 0 && !err; left -= run.blocks) {
+		err = shared_look(&owners, addr, left, &run);
+		if (err)
+			break;
+		if (run.owners == 1)
+			err = mark(recovery, addr, run.blocks);
+		addr += run.blocks << BLOCK_SHIFT;
+	}
+	return err;
+}
+
 static int mark_extents(struct recovery *recovery, const struct tree *tree)
 {
 	struct tree_cursor cursor;
@@ -69,7 +91,30 @@ static int mark_extents(struct recovery *recovery, const struct tree *tree)
 	while (!err) {
 		const extent_media *extent = cursor.value;
 
-		err = mark(recovery, extent->addr, extent->blocks);
+		if (extent->flags & EXTENT_SHARED && recovery->fs->shared.media)
+			err = mark_flagged(recovery, extent);
+		else
+			err = mark(recovery, extent->addr, extent->blocks);
+		if (!err)
+			err = tree_next(&cursor);
+	}
+	return err == -ENOENT ? 0 : err;
+}
+
+static int mark_shared(struct recovery *recovery)
+{
+	struct tree tree = shared_tree(recovery->fs);
+	struct tree_cursor cursor;
+	int err = 0;
+
+	if (tree.root->level > 0)
+		err = tree_walk_blocks(&tree, mark_node, recovery);
+	if (!err)
+		err = tree_seek(&tree, 0, &cursor);
+	while (!err) {
+		const shared_media *run = cursor.value;
+
+		err = mark(recovery, cursor.key << BLOCK_SHIFT, run->blocks);
 		if (!err)
 			err = tree_next(&cursor);
 	}
@@ -109,6 +154,29 @@ static int commit_freed(struct recovery *recovery)
 	recovery->txn = NULL;
 	recovery->in_txn = 0;
 	return txn ? txn_commit(txn) : 0;
+}
+
+/* 1: it has blocks that may have other owners, 0: not, or an error. */
+static int shares_blocks(struct fs *fs, const inode_media *media)
+{
+	struct tree tree = {
+		.env = &fs->tree_env,
+		.owner = media->ino,
+		.kind = TREE_EXTENTS,
+		.root = (node_media *)media->area,
+		.root_capacity_bytes = INODE_AREA_BYTES,
+	};
+	struct tree_cursor cursor;
+	int err;
+
+	if (media->format != INODE_EXTENTS || !fs->shared.media)
+		return 0;
+	if (shared_tree(fs).root->count == 0)
+		return 0;
+	for (err = tree_seek(&tree, 0, &cursor); !err; err = tree_next(&cursor))
+		if (((const extent_media *)cursor.value)->flags & EXTENT_SHARED)
+			return 1;
+	return err == -ENOENT ? 0 : err;
 }
 
 static int free_slot(struct recovery *recovery, inode_media *media)
@@ -162,10 +230,17 @@ static int recover_slot(struct fs *fs, uint64_t ino, inode_media *media,
 	if (err)
 		return err;
 	recovery->used++;
-	if (media->nlink == 0 && !fs->options.read_only)
-		return free_slot(recovery, media);
-	if (media->pending_end != 0 && !fs->options.read_only)
+	if (media->format == INODE_SHARED)
+		return mark_shared(recovery);
+	if (media->nlink == 0 && !fs->options.read_only) {
+		err = shares_blocks(fs, media);
+		if (err == 0)
+			return free_slot(recovery, media);
+		if (err > 0)
+			err = remember_pending(recovery);
+	} else if (media->pending_end != 0 && !fs->options.read_only) {
 		err = remember_pending(recovery);
+	}
 	return err ? err : mark_inode(recovery, media);
 }
 
@@ -189,7 +264,8 @@ static int resume_pending(struct recovery *recovery)
 		err = inode_look(fs, recovery->ino, &inode);
 		if (err)
 			break;
-		err = file_resume_pending(fs, inode);
+		if (inode->media->nlink > 0)
+			err = file_resume_pending(fs, inode);
 		inode_forget(fs, inode, 1);
 	}
 	return err;

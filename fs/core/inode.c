@@ -65,6 +65,7 @@ int inode_look(struct fs *fs, uint64_t ino, struct inode **out)
 	int err = 0;
 
 	if (ino == INO_INODE_FILE ||
+	    (ino == INO_SHARED && fs->shared.media) ||
 	    ino / INODE_CHUNK >= atomic_load_explicit(&table->chunk_count,
 						      memory_order_acquire))
 		return -ESTALE;

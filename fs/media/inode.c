@@ -34,6 +34,10 @@ static bool format_fits_mode(const inode_media *inode)
 {
 	switch (inode->mode & S_IFMT) {
 	case S_IFREG:
+		return inode->format == INODE_INLINE ||
+		       inode->format == INODE_EXTENTS ||
+		       (inode->format == INODE_SHARED &&
+			inode->ino == INO_SHARED);
 	case S_IFLNK:
 		return inode->format == INODE_INLINE ||
 		       inode->format == INODE_EXTENTS;
@@ -82,6 +86,8 @@ static int root_check(const inode_media *inode)
 		return node_check(root, INODE_AREA_BYTES, TREE_EXTENTS);
 	if (inode->format == INODE_ENTRIES)
 		return node_check(root, INODE_AREA_BYTES, TREE_ENTRIES);
+	if (inode->format == INODE_SHARED)
+		return node_check(root, INODE_AREA_BYTES, TREE_SHARED);
 	return 0;
 }
 

@@ -7,7 +7,8 @@
  * is free and keeps its generation; one that was never taken is all zeros and
  * passes the check, too. The last 344 bytes, `area`, hold by
  * `format`: the file's bytes (small files, symlinks), or the root node of its
- * tree (media/node.h): extents of a file, entries of a directory.
+ * tree (media/node.h): extents of a file, entries of a directory, owners of
+ * shared blocks (INO_SHARED alone).
  *
  * pending_start/end: a hole punch under way ([start, end) in bytes; end 0 =
  * none). It is set in the first transaction of the chain (truncate and zero
@@ -26,13 +27,15 @@
 
 #define INO_INODE_FILE 0
 #define INO_ROOT 1
-#define INO_FIRST 2
+#define INO_SHARED 2 /* with the feature SHARED; else a file as any other */
+#define INO_FIRST 2  /* that may be free */
 
 enum inode_format {
 	INODE_NOTHING = 0, /* device nodes, FIFOs, sockets */
 	INODE_INLINE = 1,  /* area: the bytes themselves */
 	INODE_EXTENTS = 2, /* area: root node, TREE_EXTENTS */
 	INODE_ENTRIES = 3, /* area: root node, TREE_ENTRIES */
+	INODE_SHARED = 4,  /* area: root node, TREE_SHARED */
 };
 
 typedef struct __attribute__((packed)) {

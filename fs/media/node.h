@@ -28,7 +28,12 @@
 #define NODE_MAGIC 0x4544u
 #define NODE_LEVELS_MAX 12
 
-enum tree_kind { TREE_EXTENTS = 1, TREE_ENTRIES = 2, TREE_XATTRS = 3 };
+enum tree_kind {
+	TREE_EXTENTS = 1,
+	TREE_ENTRIES = 2,
+	TREE_XATTRS = 3,
+	TREE_SHARED = 4,
+};
 
 typedef struct __attribute__((packed)) {
 	uint16_t magic;
@@ -64,11 +69,12 @@ _Static_assert(sizeof(node_media) == 16, "node header");
 _Static_assert(sizeof(node_slot_media) == 12, "node slot");
 _Static_assert(sizeof(node_block_media) == 32, "node block prefix");
 
-/* Values of the three kinds, in leaves. */
+/* Values of the four kinds, in leaves. */
 
 /* TREE_EXTENTS: key = first file block. Neighbours that continue each other on
  * the device are one extent. */
 #define EXTENT_UNWRITTEN 0x1u /* reads as zeros */
+#define EXTENT_SHARED 0x2u    /* may have other owners: see TREE_SHARED */
 #define FILE_BLOCKS_MAX (UINT64_C(1) << (63 - BLOCK_SHIFT))
 typedef struct __attribute__((packed)) {
 	uint64_t addr;
@@ -96,6 +102,12 @@ typedef struct __attribute__((packed)) {
 	uint8_t bytes[]; /* name, then the value if inline */
 } xattr_media;
 
+/* TREE_SHARED: key = address >> BLOCK_SHIFT of a run of data blocks. */
+typedef struct __attribute__((packed)) {
+	uint32_t blocks;
+	uint32_t owners; /* extents that have each of them: at least 2 */
+} shared_media;
+
 void node_init(node_media *node, unsigned capacity_bytes, unsigned level,
 	       enum tree_kind kind);
 void node_block_init(void *block, uint64_t owner, uint64_t self, unsigned level,
@@ -110,8 +122,8 @@ void node_block_seal(void *block);
  * 0 or -EUCLEAN; every later call relies on it. What it promises of a leaf's
  * values: extents do not overlap in the file and lie on a device, below its
  * possible end; a name is 1 to 255 bytes without '/' and NUL, with a key and
- * type a directory may have; an xattr's parts fill its length exactly. An
- * internal node has at least one child. node_block_check: the checksum, too.
+ * type a directory may have; an xattr's parts fill its length exactly; shared
+ * runs do not overlap. An internal node has at least one child. node_block_check: the checksum, too.
  */
 int node_check(const node_media *node, unsigned capacity_bytes,
 	       enum tree_kind kind) __attribute__((warn_unused_result));

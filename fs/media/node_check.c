@@ -29,7 +29,8 @@ static bool extent_valid(uint64_t key, const void *value, unsigned length,
 	const extent_media *extent = value;
 
 	if (length != sizeof(*extent) ||
-	    (extent->flags & ~EXTENT_UNWRITTEN) != 0 ||
+	    (extent->flags != 0 && extent->flags != EXTENT_UNWRITTEN &&
+	     extent->flags != EXTENT_SHARED) ||
 	    !addr_run_valid(extent->addr, extent->blocks))
 		return false;
 	return key < FILE_BLOCKS_MAX &&
@@ -79,6 +80,17 @@ static bool xattr_valid(uint64_t key, const void *value, unsigned length,
 	       addr_run_valid(xattr->addr, blocks);
 }
 
+static bool shared_valid(uint64_t key, const void *value, unsigned length,
+			 uint64_t next_key)
+{
+	const shared_media *shared = value;
+
+	return length == sizeof(*shared) && shared->owners >= 2 &&
+	       key <= UINT64_MAX >> BLOCK_SHIFT &&
+	       addr_run_valid(key << BLOCK_SHIFT, shared->blocks) &&
+	       shared->blocks <= next_key - key;
+}
+
 static value_check_fn *value_check(unsigned level, enum tree_kind kind)
 {
 	if (level > 0)
@@ -90,6 +102,8 @@ static value_check_fn *value_check(unsigned level, enum tree_kind kind)
 		return dirent_valid;
 	case TREE_XATTRS:
 		return xattr_valid;
+	case TREE_SHARED:
+		return shared_valid;
 	}
 	return NULL;
 }

@@ -27,7 +27,10 @@
 
 /* Features this code knows; an unknown ro_compat bit allows reading only. */
 #define SUPERBLOCK_INCOMPAT_KNOWN UINT64_C(0)
-#define SUPERBLOCK_RO_COMPAT_KNOWN UINT64_C(0)
+#define SUPERBLOCK_RO_COMPAT_KNOWN SUPERBLOCK_SHARED
+
+/* ro_compat: data blocks may have several owners; inode 2 counts them. */
+#define SUPERBLOCK_SHARED UINT64_C(1)
 
 #define SUPERBLOCK_CLEAN 0x1u /* unmounted cleanly: the free maps hold */
 

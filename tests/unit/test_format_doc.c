@@ -152,6 +152,13 @@ static const struct field dirent_fields[] = {
 	END,
 };
 #undef THIS
+#define THIS shared_media
+static const struct field shared_fields[] = {
+	F(blocks),
+	F(owners),
+	END,
+};
+#undef THIS
 #define THIS xattr_media
 static const struct field xattr_fields[] = {
 	F(addr), F(value_length), F(value_crc), F(name_length), END,
@@ -171,6 +178,7 @@ static const struct structure structures[] = {
 	{ "node_slot_media", sizeof(node_slot_media), slot_fields },
 	{ "extent_media", sizeof(extent_media), extent_fields },
 	{ "dirent_media", sizeof(dirent_media), dirent_fields },
+	{ "shared_media", sizeof(shared_media), shared_fields },
 	{ "xattr_media", sizeof(xattr_media), xattr_fields },
 };
 

@@ -20,6 +20,7 @@ static unsigned make_value(enum tree_kind kind, unsigned level, char *value)
 	uint64_t child = addr_make(0, (1 + rand() % 100) * BLOCK_BYTES);
 	extent_media *extent = (void *)value;
 	dirent_media *dirent = (void *)value;
+	shared_media *shared = (void *)value;
 	xattr_media *xattr = (void *)value;
 
 	memset(value, 'v', VALUE_MAX);
@@ -36,6 +37,9 @@ static unsigned make_value(enum tree_kind kind, unsigned level, char *value)
 		dirent->type = DT_REG;
 		dirent->name_length = 1 + rand() % 255;
 		return sizeof(*dirent) + dirent->name_length;
+	case TREE_SHARED:
+		*shared = (shared_media){ .blocks = 1, .owners = 2 };
+		return sizeof(*shared);
 	case TREE_XATTRS:
 		xattr->addr = rand() % 2 ? child : ADDR_NONE;
 		xattr->value_length = 1 + rand() % XATTR_INLINE_MAX;
@@ -155,7 +159,11 @@ START_TEST(extents_are_checked)
 	bad.blocks = 0;
 	expect(TREE_EXTENTS, &bad, sizeof(bad), -EUCLEAN);
 	bad = good;
-	bad.flags = 2;
+	bad.flags = EXTENT_SHARED;
+	expect(TREE_EXTENTS, &bad, sizeof(bad), 0);
+	bad.flags |= EXTENT_UNWRITTEN;
+	expect(TREE_EXTENTS, &bad, sizeof(bad), -EUCLEAN);
+	bad.flags = 4;
 	expect(TREE_EXTENTS, &bad, sizeof(bad), -EUCLEAN);
 }
 END_TEST
@@ -217,6 +225,34 @@ START_TEST(entries_are_checked)
 	dirent->ino = 2;
 	dirent->name_length = 0;
 	expect(TREE_ENTRIES, value, sizeof(*dirent), -EUCLEAN);
+}
+END_TEST
+
+START_TEST(shared_runs_are_checked)
+{
+	shared_media run = { .blocks = 1, .owners = 2 };
+	const uint64_t end = UINT64_C(1) << (ADDR_DEVICE_SHIFT - BLOCK_SHIFT);
+	const uint64_t keys[] = { 1, end - 1, end + 1, 63 * end + 1 };
+	const uint64_t wrong[] = { 0, end, 64 * end + 1, UINT64_MAX };
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		ck_assert_int_eq(node_value_check(TREE_SHARED, keys[i], &run,
+						  sizeof(run)),
+				 0);
+		ck_assert_int_eq(node_value_check(TREE_SHARED, wrong[i], &run,
+						  sizeof(run)),
+				 -EUCLEAN);
+	}
+	expect(TREE_SHARED, &run, sizeof(run) - 1, -EUCLEAN);
+	run.owners = 1;
+	expect(TREE_SHARED, &run, sizeof(run), -EUCLEAN);
+	run = (shared_media){ .blocks = 0, .owners = 2 };
+	expect(TREE_SHARED, &run, sizeof(run), -EUCLEAN);
+	run.blocks = 2;
+	ck_assert_int_eq(node_value_check(TREE_SHARED, end - 1, &run,
+					  sizeof(run)),
+			 -EUCLEAN);
 }
 END_TEST
 
@@ -500,6 +536,7 @@ int main(void)
 	tcase_add_test(rules, extents_are_checked);
 	tcase_add_test(rules, extents_do_not_overlap_or_pass_the_largest_file);
 	tcase_add_test(rules, entries_are_checked);
+	tcase_add_test(rules, shared_runs_are_checked);
 	tcase_add_test(rules, xattrs_are_checked);
 	tcase_add_test(rules, layout_is_checked);
 	tcase_add_test(rules, internal_nodes_need_a_child);

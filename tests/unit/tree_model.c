@@ -81,6 +81,7 @@ unsigned model_value(uint64_t key, unsigned version, char *value)
 	uint32_t random = (uint32_t)(key * 2654435761u) ^ version * 40503u;
 	extent_media *extent = (void *)value;
 	dirent_media *dirent = (void *)value;
+	shared_media *shared = (void *)value;
 	xattr_media *xattr = (void *)value;
 	uint64_t addr = addr_make(random % 3, (1 + random % 999) * BLOCK_BYTES);
 	unsigned i;
@@ -96,6 +97,9 @@ unsigned model_value(uint64_t key, unsigned version, char *value)
 		for (i = 0; i < dirent->name_length; i++)
 			dirent->name[i] = 'a' + (random >> i % 24) % 26;
 		return sizeof(*dirent) + dirent->name_length;
+	case TREE_SHARED:
+		*shared = (shared_media){ 1, 2 + random % 9 };
+		return sizeof(*shared);
 	case TREE_XATTRS:
 		xattr->addr = random & 1 ? addr : ADDR_NONE;
 		xattr->value_crc = random;

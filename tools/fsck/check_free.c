@@ -79,12 +79,9 @@ static void check_one(struct fsck *fsck, const struct fsck_device *device)
 	compare(fsck, device, (const uint64_t *)(const void *)(map + 1));
 }
 
-/* The number in the superblock counts the inode file, too. */
 static void check_inodes_used(struct fsck *fsck)
 {
-	const struct fsck_counts *counts = &fsck->counts;
-	uint64_t used = 1 + counts->files + counts->directories +
-			counts->symlinks + counts->others;
+	uint64_t used = inodes_used(fsck);
 
 	if (fsck->sb->inodes_used != used)
 		problem_device(fsck, "superblock",

@@ -4,6 +4,7 @@
 #include "fsck.h"
 #include "inodes.h"
 #include "report.h"
+#include "shared.h"
 #include "tree_scan.h"
 #include "util/crc32c.h"
 
@@ -38,8 +39,12 @@ static void take_extent(void *arg, uint64_t key, const void *value,
 	}
 	scan->next = key + extent->blocks;
 	scan->blocks += extent->blocks;
-	claim = blocks_claim(scan->fsck, extent->addr, extent->blocks,
-			     scan->ino, OWNER_DATA);
+	if (extent->flags & EXTENT_SHARED)
+		claim = shared_claim(scan->fsck, extent->addr, extent->blocks,
+				     scan->ino);
+	else
+		claim = blocks_claim(scan->fsck, extent->addr, extent->blocks,
+				     scan->ino, OWNER_DATA);
 	if (claim == CLAIM_BAD)
 		scan->damaged = true;
 	if (!scan->fsck->resolving)
@@ -73,6 +78,8 @@ static uint64_t scan_inode(struct fsck *fsck, const inode_media *inode,
 		blocks = check_extents(fsck, inode, damaged);
 	else if (inode->format == INODE_ENTRIES)
 		blocks = check_dir(fsck, inode, damaged);
+	else if (inode->format == INODE_SHARED)
+		blocks = check_shared(fsck, inode, damaged);
 	return blocks + check_xattrs(fsck, inode, damaged);
 }
 
@@ -103,6 +110,8 @@ static void explain(struct fsck *fsck, const inode_media *inode, uint64_t ino)
 
 static void count(struct fsck *fsck, const inode_media *inode)
 {
+	if (inode->format == INODE_SHARED)
+		return;
 	switch (inode->mode & S_IFMT) {
 	case S_IFREG:
 		fsck->counts.files++;
@@ -126,8 +135,19 @@ static void check_slot(struct fsck *fsck, uint64_t ino)
 		explain(fsck, inode, ino);
 		return;
 	}
+	if (inode->mode == 0 && ino == INO_SHARED && shares(fsck))
+		problem_inode(fsck, "inode", ino,
+			      "is free, and should hold shared blocks");
 	if (inode->mode == 0)
 		return;
+	if ((inode->format == INODE_SHARED) !=
+	    (shares(fsck) && ino == INO_SHARED)) {
+		problem_inode(fsck, "inode", ino,
+			      "format is %u: shared blocks are inode %u's to "
+			      "count, if the filesystem has that feature",
+			      inode->format, INO_SHARED);
+		return;
+	}
 	fsck->inodes[ino].type = IFTODT(inode->mode);
 	count(fsck, inode);
 }
@@ -214,6 +234,7 @@ int check_inodes(struct fsck *fsck)
 		if ((ino & PROGRESS_MASK) == 0)
 			progress(fsck, 2, "trees", ino, inodes);
 	}
+	shared_report(fsck);
 	resolve_conflicts(fsck);
 	return 0;
 }

@@ -69,6 +69,12 @@ static void check_file(struct fsck *fsck, uint64_t ino,
 {
 	uint32_t links = fsck->inodes[ino].links;
 
+	if (inode->format == INODE_SHARED) {
+		if (links > 0)
+			problem_inode(fsck, "link", ino,
+				      "is reserved, found %u names", links);
+		return;
+	}
 	if (inode->nlink == links)
 		return;
 	if (links == 0)

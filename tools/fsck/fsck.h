@@ -18,8 +18,8 @@
  * Bounds: the media is not trusted. A tree descends at most NODE_LEVELS_MAX
  * levels and visits a block once, because a block is claimed before it is
  * read; names are climbed PATH_DEPTH_MAX deep; findings are kept up to
- * FINDINGS_MAX and counted beyond. Memory is a bit a block and 16 bytes an
- * inode.
+ * FINDINGS_MAX and counted beyond. Memory is a bit a block, 16 bytes an inode
+ * and 4 bytes a shared block.
  */
 #ifndef UDAX_FSCK_FSCK_H
 #define UDAX_FSCK_FSCK_H
@@ -86,6 +86,21 @@ struct inode_file {
 	uint64_t inodes; /* slots that are mapped without a gap */
 };
 
+/* A run of inode 2, sorted by key; overlaps have been refused. */
+struct shared_run {
+	uint64_t key; /* address >> BLOCK_SHIFT */
+	uint64_t blocks;
+	uint32_t owners;
+	uint32_t *found; /* of each block */
+};
+
+struct shared_runs {
+	struct shared_run *run;
+	size_t count;
+	size_t room;
+	bool out_of_memory;
+};
+
 enum owner_kind { OWNER_DATA, OWNER_NODE, OWNER_XATTR };
 
 /* Blocks that two claim; the first owner is found by looking again. */
@@ -127,6 +142,7 @@ struct fsck {
 	struct tree_env tree_env; /* look-ups of single entries */
 	struct inode_file inode_file;
 	struct fsck_inode *inodes;
+	struct shared_runs shared;
 	struct fsck_counts counts;
 	/* Second look at blocks with two owners: nothing is claimed. */
 	bool resolving;

@@ -59,11 +59,11 @@ static void take_extent(void *arg, uint64_t key, const void *value,
 		return;
 	scan->blocks += extent->blocks;
 	scan->fsck->counts.extents++;
-	if ((extent->flags & EXTENT_UNWRITTEN) || key % CHUNK_BLOCKS != 0 ||
+	if (extent->flags != 0 || key % CHUNK_BLOCKS != 0 ||
 	    extent->blocks % CHUNK_BLOCKS != 0)
 		problem_inode(
 			scan->fsck, "extent", INO_INODE_FILE,
-			"the extent at block %ju, %u blocks, is unwritten "
+			"the extent at block %ju, %u blocks, is flagged "
 			"or not whole chunks",
 			(uintmax_t)key, extent->blocks);
 	else if (claimed)
@@ -172,6 +172,15 @@ void inodes_close(struct fsck *fsck)
 	free(fsck->inode_file.chunks);
 	tree_env_fini(&fsck->tree_env);
 	free(fsck->inodes);
+}
+
+uint64_t inodes_used(const struct fsck *fsck)
+{
+	const struct fsck_counts *counts = &fsck->counts;
+	uint64_t ours = fsck->sb->ro_compat & SUPERBLOCK_SHARED ? 2 : 1;
+
+	return ours + counts->files + counts->directories + counts->symlinks +
+	       counts->others;
 }
 
 const inode_media *inodes_slot(const struct fsck *fsck, uint64_t ino)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "fsck.h"
+#include "inodes.h"
 
 #include "alloc/bits.h"
 #include "media/freemap.h"
@@ -65,12 +66,10 @@ static bool empty_journal(struct fsck *fsck, uint64_t *next_sequence)
 static void set_truth(struct fsck *fsck, uint64_t next_sequence)
 {
 	superblock_media *truth = &fsck->device[fsck->metadata_device].sb;
-	const struct fsck_counts *counts = &fsck->counts;
 	unsigned i;
 
 	truth->flags |= SUPERBLOCK_CLEAN;
-	truth->inodes_used = 1 + counts->files + counts->directories +
-			     counts->symlinks + counts->others;
+	truth->inodes_used = inodes_used(fsck);
 	truth->journal_sequence = next_sequence;
 	for (i = 0; i < fsck->device_count; i++)
 		if (is_member(fsck, i))

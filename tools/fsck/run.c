@@ -5,6 +5,7 @@
 #include "device/guard.h"
 #include "inodes.h"
 #include "report.h"
+#include "shared.h"
 #include "util/log.h"
 
 #include <stdint.h>
@@ -65,6 +66,7 @@ int fsck_run(const struct fsck_options *options, const char *const *paths,
 	status = report_summary(fsck);
 	report_fini(fsck);
 	inodes_close(fsck);
+	shared_close(fsck);
 	blocks_fini(fsck);
 	members_close(&fsck->members);
 	members_close(&fsck->aside);

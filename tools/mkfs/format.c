@@ -36,6 +36,7 @@ static int plan_common(const struct mkfs *mkfs, superblock_media *sb)
 	struct timespec now;
 
 	sb->version = SUPERBLOCK_VERSION;
+	sb->ro_compat = SUPERBLOCK_SHARED;
 	if (mkfs->options.uuid_given)
 		memcpy(sb->fs_uuid, mkfs->options.uuid, sizeof(sb->fs_uuid));
 	else
@@ -51,7 +52,7 @@ static int plan_common(const struct mkfs *mkfs, superblock_media *sb)
 	clock_gettime(CLOCK_REALTIME, &now);
 	sb->created_ns = (uint64_t)now.tv_sec * NS_PER_S +
 			 (uint64_t)now.tv_nsec;
-	sb->inodes_used = 2; /* the inode file, the root directory */
+	sb->inodes_used = 3; /* inode file, root directory, shared blocks */
 	sb->journal_sequence = 1;
 	return random_bytes(&sb->hash_seed, sizeof(sb->hash_seed));
 }

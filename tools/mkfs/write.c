@@ -161,11 +161,21 @@ static int write_inode_file(const struct mkfs *mkfs)
 	return 0;
 }
 
-static void write_root_directory(const struct mkfs *mkfs)
+static void write_slot(const struct mkfs *mkfs, inode_media *inode)
 {
 	struct device *device = opened(mkfs, 0);
 	uint64_t chunk = mkfs->chunk_block << BLOCK_SHIFT;
-	inode_media inode = {
+
+	set_times(inode, mkfs->device[0].sb.created_ns);
+	inode_media_seal(inode);
+	device_copy(device,
+		    device_at(device, chunk + inode->ino * INODE_BYTES), inode,
+		    sizeof(*inode));
+}
+
+static void write_first_inodes(const struct mkfs *mkfs)
+{
+	inode_media root = {
 		.ino = INO_ROOT,
 		.format = INODE_ENTRIES,
 		.generation = 1,
@@ -175,13 +185,19 @@ static void write_root_directory(const struct mkfs *mkfs)
 		.nlink = 2,
 		.parent_ino = INO_ROOT,
 	};
+	inode_media shared = {
+		.ino = INO_SHARED,
+		.format = INODE_SHARED,
+		.generation = 1,
+		.mode = S_IFREG | 0600,
+		.nlink = 1,
+	};
 
-	set_times(&inode, mkfs->device[0].sb.created_ns);
-	node_init((node_media *)inode.area, INODE_AREA_BYTES, 0, TREE_ENTRIES);
-	inode_media_seal(&inode);
-	clear_blocks(device, mkfs->chunk_block, CHUNK_BLOCKS);
-	device_copy(device, device_at(device, chunk + INO_ROOT * INODE_BYTES),
-		    &inode, sizeof(inode));
+	clear_blocks(opened(mkfs, 0), mkfs->chunk_block, CHUNK_BLOCKS);
+	node_init((node_media *)root.area, INODE_AREA_BYTES, 0, TREE_ENTRIES);
+	write_slot(mkfs, &root);
+	node_init((node_media *)shared.area, INODE_AREA_BYTES, 0, TREE_SHARED);
+	write_slot(mkfs, &shared);
 }
 
 static int write_areas(struct mkfs *mkfs)
@@ -199,7 +215,7 @@ static int write_areas(struct mkfs *mkfs)
 			  strerror(-err));
 		return err;
 	}
-	write_root_directory(mkfs);
+	write_first_inodes(mkfs);
 	for (i = 0; i < mkfs->count && err == 0; i++)
 		err = write_freemap(mkfs, i);
 	return err;
