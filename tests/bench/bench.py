@@ -77,13 +77,11 @@ def measure(context, peers, groups, scale):
     """{row: {peer: [sample, ...]}}, the rounds of a group interleaved."""
     results = {row: {} for group in groups for row in group.rows}
     for group in groups:
-        able = [peer for peer in peers
-                if peer.has_files or not group.needs_files]
-        for peer in able:
+        for peer in peers:
             group.turn(context, peer, scale.warm_up())
         rounds = group.rounds(scale)
         for number in range(rounds):
-            for peer in able:
+            for peer in peers:
                 samples = group.turn(context, peer, scale)
                 for row, sample in zip(group.rows, samples):
                     results[row].setdefault(peer.name, []).append(sample)

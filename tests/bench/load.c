@@ -15,7 +15,7 @@
 static const char usage[] =
 	"usage: load randread|randwrite|read|write DIR JOBS FILE_BYTES "
 	"BLOCK_BYTES MILLISECONDS\n"
-	"       load create|stat|unlink DIR FILES\n"
+	"       load create|stat|rename|unlink DIR FILES\n"
 	"       load mmap FILE BYTES LOADS\n";
 
 static uint64_t now_ns(clockid_t clock)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* load_files.c -- empty files made, looked at and removed */
+/* load_files.c -- empty files made, looked at, renamed, removed */
 #include "load.h"
 
 #include <errno.h>
@@ -32,6 +32,17 @@ static int stat_file(int dir, const char *name)
 	return statx(dir, name, flags, STATX_BASIC_STATS, &attr) ? -errno : 0;
 }
 
+/* There and back: two operations. */
+static int rename_file(int dir, const char *name)
+{
+	char moved[64];
+
+	snprintf(moved, sizeof(moved), "moved-%s", name);
+	if (renameat(dir, name, dir, moved) || renameat(dir, moved, dir, name))
+		return -errno;
+	return 0;
+}
+
 static int unlink_file(int dir, const char *name)
 {
 	return unlinkat(dir, name, 0) ? -errno : 0;
@@ -43,6 +54,8 @@ static file_fn *file_fn_of(const char *verb)
 		return create_file;
 	if (strcmp(verb, "stat") == 0)
 		return stat_file;
+	if (strcmp(verb, "rename") == 0)
+		return rename_file;
 	return strcmp(verb, "unlink") == 0 ? unlink_file : NULL;
 }
 
@@ -80,6 +93,6 @@ int files_load_run(const char *verb, const char *path, unsigned int files,
 		snprintf(name, sizeof(name), "file-%06u", i / DIRECTORIES);
 		err = fn(dirs[i % DIRECTORIES], name);
 	}
-	span_end(span, files);
+	span_end(span, fn == rename_file ? 2 * files : files);
 	return err;
 }

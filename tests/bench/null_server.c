@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * null_server: what FUSE itself costs. Eight files, f0 to f7, whose bytes come
- * from and go to nowhere (or to one shared memory file, -F), served by the
- * session module or, with -l, by libfuse's own loop. A peer in benchmarks.
+ * from and go to nowhere (or to one shared memory file, -F), and whatever else
+ * is made (null_files.h), in plain memory; served by the session module or,
+ * with -l, by libfuse's own loop. A peer in benchmarks.
  */
+#include "null_files.h"
+
 #include "fuse/session.h"
 #include "util/log.h"
 
@@ -30,25 +33,20 @@ static struct {
 	unsigned char *bytes; /* FILE_BYTES with backing, else one reply's */
 } server;
 
-static bool known(fuse_ino_t ino)
+/* One of the eight. */
+static bool is_fixed(fuse_ino_t ino)
 {
-	return ino >= FUSE_ROOT_ID && ino <= FUSE_ROOT_ID + FILES;
+	return ino > FUSE_ROOT_ID && ino <= FUSE_ROOT_ID + FILES;
 }
 
 static struct stat attr_of(fuse_ino_t ino)
 {
-	struct stat attr = { .st_ino = ino, .st_blksize = 4096 };
-
-	if (ino == FUSE_ROOT_ID) {
-		attr.st_mode = S_IFDIR | 0755;
-		attr.st_nlink = 2;
-	} else {
-		attr.st_mode = S_IFREG | 0644;
-		attr.st_nlink = 1;
-		attr.st_size = (off_t)FILE_BYTES;
-		attr.st_blocks = (blkcnt_t)(FILE_BYTES / 512);
-	}
-	return attr;
+	return (struct stat){ .st_ino = ino,
+			      .st_mode = S_IFREG | 0644,
+			      .st_nlink = 1,
+			      .st_size = (off_t)FILE_BYTES,
+			      .st_blksize = 4096,
+			      .st_blocks = (blkcnt_t)(FILE_BYTES / 512) };
 }
 
 static void null_init(void *owner, struct fuse_conn_info *conn)
@@ -65,11 +63,13 @@ static void null_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct fuse_entry_param entry = { .attr_timeout = FOREVER,
 					  .entry_timeout = FOREVER };
 
-	if (parent == FUSE_ROOT_ID && name[0] == 'f' && name[1] >= '0' &&
-	    name[1] < '0' + FILES && name[2] == '\0') {
-		entry.ino = FUSE_ROOT_ID + 1 + (fuse_ino_t)(name[1] - '0');
-		entry.attr = attr_of(entry.ino);
+	if (parent != FUSE_ROOT_ID || name[0] != 'f' || name[1] < '0' ||
+	    name[1] >= '0' + FILES || name[2] != '\0') {
+		null_files_lookup(req, parent, name);
+		return;
 	}
+	entry.ino = FUSE_ROOT_ID + 1 + (fuse_ino_t)(name[1] - '0');
+	entry.attr = attr_of(entry.ino);
 	fuse_reply_entry(req, &entry);
 }
 
@@ -78,27 +78,49 @@ static void null_getattr(fuse_req_t req, fuse_ino_t ino,
 {
 	struct stat attr = attr_of(ino);
 
-	if (known(ino))
+	if (is_fixed(ino))
 		fuse_reply_attr(req, &attr, FOREVER);
 	else
-		fuse_reply_err(req, ENOENT);
+		null_files_getattr(req, ino);
 }
 
 static void null_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *change,
 			 int mask, struct fuse_file_info *file)
 {
-	null_getattr(req, ino, file);
+	if (is_fixed(ino))
+		null_getattr(req, ino, file);
+	else
+		null_files_setattr(req, ino, change, mask);
 }
 
-static void null_open(fuse_req_t req, fuse_ino_t ino,
-		      struct fuse_file_info *file)
+static void set_open(struct fuse_file_info *file)
 {
 	file->direct_io = !server.cached;
 	file->keep_cache = 1;
 	file->noflush = 1;
 	if (server.parallel)
 		session_parallel_writes(file);
+}
+
+static void null_open(fuse_req_t req, fuse_ino_t ino,
+		      struct fuse_file_info *file)
+{
+	set_open(file);
 	fuse_reply_open(req, file);
+}
+
+static void null_create(fuse_req_t req, fuse_ino_t parent, const char *name,
+			mode_t mode, struct fuse_file_info *file)
+{
+	struct fuse_entry_param entry;
+	int err = null_files_create(req, parent, name, mode, &entry);
+
+	if (err) {
+		fuse_reply_err(req, err);
+		return;
+	}
+	set_open(file);
+	fuse_reply_create(req, &entry, file);
 }
 
 static void null_release(fuse_req_t req, fuse_ino_t ino,
@@ -118,6 +140,10 @@ static void null_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 {
 	struct iovec iov = { server.bytes, size };
 
+	if (!is_fixed(ino)) {
+		null_files_read(req, ino, size, offset);
+		return;
+	}
 	if ((uint64_t)offset >= FILE_BYTES)
 		iov.iov_len = 0;
 	else if (size > FILE_BYTES - (uint64_t)offset)
@@ -130,6 +156,10 @@ static void null_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 static void null_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 		       size_t size, off_t offset, struct fuse_file_info *file)
 {
+	if (!is_fixed(ino)) {
+		null_files_write(req, ino, bytes, size, offset);
+		return;
+	}
 	if ((uint64_t)offset >= FILE_BYTES ||
 	    size > FILE_BYTES - (uint64_t)offset) {
 		fuse_reply_err(req, ENOSPC);
@@ -140,12 +170,13 @@ static void null_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 	fuse_reply_write(req, size);
 }
 
-static const struct fuse_lowlevel_ops null_ops = {
+static struct fuse_lowlevel_ops null_ops = {
 	.init = null_init,
 	.lookup = null_lookup,
 	.getattr = null_getattr,
 	.setattr = null_setattr,
 	.open = null_open,
+	.create = null_create,
 	.release = null_release,
 	.fsync = null_fsync,
 	.read = null_read,
@@ -258,13 +289,17 @@ int main(int argc, char **argv)
 	if (optind != argc - 1 || (server.libfuse_loop && server.parallel) ||
 	    server.threads > SESSION_THREADS_MAX)
 		return usage();
+	null_files_install(&null_ops);
 	err = prepare_bytes();
 	if (err) {
 		log_error("memory: %s", strerror(-err));
 		return 2;
 	}
 	fuse_opt_add_arg(&args, argv[0]);
-	fuse_opt_add_arg(&args, "-ofsname=null,subtype=null,allow_other");
+	/* As udaxfs: after a change of a folder the kernel asks for its
+	 * attributes, to check permissions. */
+	fuse_opt_add_arg(&args, "-ofsname=null,subtype=null,allow_other,"
+				"default_permissions");
 	err = server.libfuse_loop ? serve_by_libfuse(&args, argv[optind])
 				  : serve(&args, argv[optind]);
 	fuse_opt_free_args(&args);

@@ -52,7 +52,7 @@ class Peer:
     """A native filesystem: a folder of it, and nobody serving."""
 
     name = "tmpfs"
-    has_files = True  # files can be made on it
+    has_files = False  # f0 to f3 are there as it is
 
     def __init__(self, work, build):
         self.work = work
@@ -171,10 +171,10 @@ def is_mounted(path):
 
 
 class Null(FusePeer):
-    """FUSE itself: our loop, bytes from and to nowhere, files f0 to f7."""
+    """FUSE itself: our loop, f0 to f7 of no bytes, other files in memory."""
 
     name = "null"
-    has_files = False
+    has_files = True
 
     def __init__(self, work, build):
         super().__init__(work, build)

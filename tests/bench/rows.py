@@ -117,7 +117,6 @@ class Confined:
 class Group:
     """Rows that are measured together. turn() gives a sample for each."""
 
-    needs_files = False
     one_cpu = True
 
     def __init__(self, *rows):
@@ -161,8 +160,6 @@ class Mmap(Group):
 
 
 class Files(Group):
-    needs_files = True
-
     def rounds(self, scale):
         return scale.file_rounds
 
@@ -170,13 +167,11 @@ class Files(Group):
         where = os.path.join(peer.root, "files")
         os.makedirs(where, exist_ok=True)
         return [run_load(context, peer, verb, where, scale.files)
-                for verb in ("create", "stat", "unlink")]
+                for verb in self.rows]
 
 
 class Untar(Group):
     """Each entry of the archive is an operation; tar's whole life counts."""
-
-    needs_files = True
 
     def rounds(self, scale):
         return scale.untar_rounds
@@ -211,7 +206,7 @@ GROUPS = [
     Io("write-1m", "write", 1 << 20, 1),
     Io("write-1m-4-free", "write", 1 << 20, 4, one_cpu=False),
     Mmap("mmap-load"),
-    Files("create", "stat", "unlink"),
+    Files("create", "stat", "rename", "unlink"),
     Untar("untar"),
 ]
 
@@ -220,7 +215,7 @@ ALL_ROWS = [row for group in GROUPS for row in group.rows]
 
 def lay_out(peer):
     """The files that are read, written and mapped: real bytes, allocated."""
-    if not peer.has_files:
+    if peer.has_files:
         return
     block = os.urandom(1 << 20)
     for index in range(SHARES):
