@@ -70,7 +70,8 @@ static bool ranges_fit(const inode_media *inode)
 	    inode->ctime_ns >= NS_PER_S || inode->btime_ns >= NS_PER_S)
 		return false;
 	if (inode->pending_end != 0 &&
-	    inode->pending_start >= inode->pending_end)
+	    (inode->pending_start >= inode->pending_end ||
+	     inode->format != INODE_EXTENTS))
 		return false;
 	if (inode->home_device >= ADDR_DEVICES_MAX)
 		return false;

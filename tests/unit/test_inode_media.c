@@ -101,6 +101,16 @@ START_TEST(inode_refuses_wrong_fields)
 }
 END_TEST
 
+START_TEST(inode_refuses_pending_work_without_extents)
+{
+	inode_media inode = good_inode(INODE_INLINE);
+
+	inode.pending_end = 1;
+	inode_media_seal(&inode);
+	ck_assert_int_eq(inode_media_check(&inode, 5), -EUCLEAN);
+}
+END_TEST
+
 START_TEST(inode_refuses_sizes_its_format_cannot_hold)
 {
 	inode_media inode = good_inode(INODE_INLINE);
@@ -156,6 +166,7 @@ int main(void)
 	tcase_add_test(rules, inode_slot_may_be_free_or_never_taken);
 	tcase_add_loop_test(rules, inode_refuses_wrong_fields, 0,
 			    COUNT(wrong_inodes));
+	tcase_add_test(rules, inode_refuses_pending_work_without_extents);
 	tcase_add_test(rules, inode_refuses_sizes_its_format_cannot_hold);
 	tcase_add_test(rules, inode_survives_random_damage);
 	suite_add_tcase(suite, rules);

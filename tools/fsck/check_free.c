@@ -81,7 +81,7 @@ static void check_one(struct fsck *fsck, const struct fsck_device *device)
 
 static void check_inodes_used(struct fsck *fsck)
 {
-	uint64_t used = inodes_used(fsck);
+	uint64_t used = inodes_in_use(fsck);
 
 	if (fsck->sb->inodes_used != used)
 		problem_device(fsck, "superblock",

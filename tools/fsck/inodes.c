@@ -174,7 +174,7 @@ void inodes_close(struct fsck *fsck)
 	free(fsck->inodes);
 }
 
-uint64_t inodes_used(const struct fsck *fsck)
+uint64_t inodes_in_use(const struct fsck *fsck)
 {
 	const struct fsck_counts *counts = &fsck->counts;
 	uint64_t ours = fsck->sb->ro_compat & SUPERBLOCK_SHARED ? 2 : 1;

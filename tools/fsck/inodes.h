@@ -17,7 +17,7 @@ void inodes_look_again(struct fsck *fsck);
 void inodes_close(struct fsck *fsck);
 
 /* Slots in use, the inode file's and that of shared blocks, too. */
-uint64_t inodes_used(const struct fsck *fsck);
+uint64_t inodes_in_use(const struct fsck *fsck);
 
 /* As it stands on the media, sound or not; ino < inode_file.inodes. */
 const inode_media *inodes_slot(const struct fsck *fsck, uint64_t ino);

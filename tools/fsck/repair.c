@@ -69,7 +69,7 @@ static void set_truth(struct fsck *fsck, uint64_t next_sequence)
 	unsigned i;
 
 	truth->flags |= SUPERBLOCK_CLEAN;
-	truth->inodes_used = inodes_used(fsck);
+	truth->inodes_used = inodes_in_use(fsck);
 	truth->journal_sequence = next_sequence;
 	for (i = 0; i < fsck->device_count; i++)
 		if (is_member(fsck, i))
