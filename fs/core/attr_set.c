@@ -7,6 +7,7 @@
 #include "core/lease.h"
 #include "core/request.h"
 #include "core/xattr.h"
+#include "core/xattr_acl.h"
 #include "journal/journal.h"
 #include "util/clock.h"
 
@@ -94,7 +95,13 @@ static int change(struct fs *fs, struct inode *inode, const struct stat *attr,
 	attr_settle(inode, copy);
 	set_owner(copy, attr, mask);
 	set_mode(copy, attr, mask);
+	err = mask & ATTR_MODE ? xattr_acl_chmod(fs, txn, inode, copy->mode)
+			       : 0;
 	set_times(copy, attr, mask);
+	if (err) {
+		txn_abort(txn);
+		return err;
+	}
 	err = txn_commit(txn);
 	if (!err)
 		forget_lazy(inode, mask);

@@ -23,7 +23,8 @@ struct inode;
 struct request;
 
 struct dir_new {
-	mode_t mode; /* with S_IFMT; umask applied by the kernel */
+	mode_t mode;  /* with S_IFMT */
+	mode_t umask; /* applies where the directory has no default ACL */
 	dev_t rdev;
 	uid_t uid;
 	gid_t gid;	     /* replaced by the directory's if that is setgid */

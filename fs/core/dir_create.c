@@ -8,6 +8,7 @@
 #include "core/inode.h"
 #include "core/request.h"
 #include "core/space.h"
+#include "core/xattr_acl.h"
 #include "journal/journal.h"
 
 #include <assert.h>
@@ -163,6 +164,8 @@ static int create_in_txn(struct fs *fs, struct inode *dir,
 	int err;
 
 	err = set_up(fs, txn, copy, from, dir->media);
+	if (!err)
+		err = xattr_acl_inherit(fs, txn, dir, inode, from->umask);
 	if (!err && name) {
 		copy->parent_ino = dir->ino;
 		copy->parent_key = entry->key;

@@ -5,6 +5,7 @@
 #include "core/inode.h"
 #include "core/request.h"
 #include "core/space.h"
+#include "core/xattr_acl.h"
 #include "core/xattr_tree.h"
 #include "journal/journal.h"
 #include "media/name.h"
@@ -18,11 +19,7 @@
 #define TRUSTED "trusted."
 #define FREED_AT_ONCE 64
 
-/*
- * Not "system.": ACLs are not known here, and a program that is told so sets
- * the mode instead. One that were kept as mere bytes would leave the mode of
- * a file unset that cp -a made.
- */
+/* Of "system." there are ACLs alone. */
 static int check_name(const char *text, struct xattr_name *out)
 {
 	static const char *const spaces[] = { "user.", "trusted.",
@@ -39,24 +36,7 @@ static int check_name(const char *text, struct xattr_name *out)
 		if (strncmp(text, spaces[i], length) == 0)
 			return out->length > length ? 0 : -EINVAL;
 	}
-	return -EOPNOTSUPP;
-}
-
-/* A value in blocks of its own may be damaged without its tree being so. */
-static int copy_outside(struct fs *fs, const xattr_media *media, void *value)
-{
-	struct device *device = fs->members.device[fs->metadata_device];
-	uint64_t end = addr_block(media->addr) + xattr_value_blocks(media);
-	int err;
-
-	if (addr_device(media->addr) != fs->metadata_device ||
-	    end > fs->tree_env.device_blocks)
-		return -EUCLEAN;
-	err = device_read_guarded(device, value, addr_offset(media->addr),
-				  media->value_length);
-	if (!err && crc32c(0, value, media->value_length) != media->value_crc)
-		err = -EUCLEAN;
-	return err;
+	return xattr_acl_is(out) ? 0 : -EOPNOTSUPP;
 }
 
 static ssize_t get_locked(struct fs *fs, struct inode *inode,
@@ -76,11 +56,7 @@ static ssize_t get_locked(struct fs *fs, struct inode *inode,
 		return found.media->value_length;
 	if (size < found.media->value_length)
 		return -ERANGE;
-	if (found.media->addr != ADDR_NONE)
-		err = copy_outside(fs, found.media, value);
-	else
-		memcpy(value, found.media->bytes + name->length,
-		       found.media->value_length);
+	err = xattr_copy_value(fs, found.media, value);
 	return err ? err : (ssize_t)found.media->value_length;
 }
 
@@ -155,31 +131,6 @@ ssize_t xattr_list(struct request *request, struct inode *inode, bool trusted,
 
 /* ----------------------------------------------------------------- change */
 
-static int find_locked(struct fs *fs, struct inode *inode,
-		       const struct xattr_name *name, struct xattr_found *found)
-{
-	struct tree tree;
-	int err;
-
-	found->media = NULL;
-	err = xattr_tree_open(fs, inode->media, &tree);
-	if (err == -ENODATA) {
-		found->key = name_key(fs->hash_seed, name->text, name->length);
-		return err;
-	}
-	return err ? err : xattr_tree_find(fs, &tree, name, found);
-}
-
-static int end(struct xattr_edit *edit, int err)
-{
-	if (err) {
-		txn_abort(edit->txn);
-		return err;
-	}
-	xattr_edit_end(edit);
-	return txn_commit(edit->txn);
-}
-
 static int set_locked(struct fs *fs, struct inode *inode,
 		      const struct xattr_name *name, const void *value,
 		      size_t size, int flags)
@@ -188,17 +139,20 @@ static int set_locked(struct fs *fs, struct inode *inode,
 	struct xattr_edit edit;
 	int err;
 
-	err = find_locked(fs, inode, name, &found);
+	err = xattr_find(fs, inode, name, &found);
 	if (err && err != -ENODATA)
 		return err;
 	if (!err && flags & XATTR_CREATE)
 		return -EEXIST;
 	if (err && flags & XATTR_REPLACE)
 		return -ENODATA;
+	if (xattr_acl_is(name))
+		return xattr_acl_set_locked(fs, inode, name, &found, value,
+					    size, flags & XATTR_KILL_SGID);
 	err = xattr_edit_begin(&edit, fs, txn_begin(fs->journal), inode);
 	if (!err)
 		err = xattr_edit_put(&edit, &found, name, value, size);
-	return end(&edit, err);
+	return xattr_edit_finish(&edit, err);
 }
 
 int xattr_set(struct request *request, struct inode *inode, const char *name,
@@ -210,7 +164,7 @@ int xattr_set(struct request *request, struct inode *inode, const char *name,
 
 	if (fs->options.read_only)
 		return -EROFS;
-	if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
+	if (flags & ~(XATTR_CREATE | XATTR_REPLACE | XATTR_KILL_SGID))
 		return -EINVAL;
 	if (size > XATTR_VALUE_MAX)
 		return -E2BIG;
@@ -232,13 +186,15 @@ static int remove_locked(struct fs *fs, struct inode *inode,
 	struct xattr_edit edit;
 	int err;
 
-	err = find_locked(fs, inode, name, &found);
+	err = xattr_find(fs, inode, name, &found);
+	if (err == -ENODATA && xattr_acl_is(name))
+		return 0; /* the mode alone says it already */
 	if (err)
 		return err;
 	err = xattr_edit_begin(&edit, fs, txn_begin(fs->journal), inode);
 	if (!err)
 		err = xattr_edit_remove(&edit, &found);
-	return end(&edit, err);
+	return xattr_edit_finish(&edit, err);
 }
 
 int xattr_remove(struct request *request, struct inode *inode, const char *name)
@@ -293,7 +249,7 @@ static int free_some(struct fs *fs, struct inode *inode)
 		found.media = cursor.value;
 		err = xattr_edit_remove(&edit, &found);
 	}
-	return end(&edit, err == -ENOENT ? 0 : err);
+	return xattr_edit_finish(&edit, err == -ENOENT ? 0 : err);
 }
 
 int xattr_free_all_locked(struct fs *fs, struct inode *inode)

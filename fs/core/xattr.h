@@ -2,8 +2,10 @@
 /*
  * xattr.h -- extended attributes (getxattr(2), setxattr(2), listxattr(2))
  *
- * Names carry their namespace (user., trusted., security., system.); limits
- * are Linux's: name 255, value 64 KiB, list 64 KiB. An inode without xattrs
+ * Names carry their namespace (user., trusted., security.), and there are POSIX
+ * ACLs (system.posix_acl_access, system.posix_acl_default), which are checked
+ * and agree with the mode. Limits are Linux's: name 255, value 64 KiB, list 64
+ * KiB, an ACL 4 KiB. An inode without xattrs
  * answers -ENODATA from one load: the kernel asks for security.capability at
  * many writes.
  */
@@ -25,7 +27,12 @@ struct request;
 ssize_t xattr_get(struct request *request, struct inode *inode,
 		  const char *name, void *value, size_t size)
 	__attribute__((warn_unused_result));
-/* flags: XATTR_CREATE, XATTR_REPLACE. */
+/* An access ACL costs the inode its setgid bit: the caller is not in its group
+ * and has no CAP_FSETID. */
+#define XATTR_KILL_SGID 0x10000
+
+/* flags: XATTR_CREATE, XATTR_REPLACE, XATTR_KILL_SGID. An ACL that says no more
+ * than a mode becomes the mode. */
 int xattr_set(struct request *request, struct inode *inode, const char *name,
 	      const void *value, size_t size, int flags)
 	__attribute__((warn_unused_result));

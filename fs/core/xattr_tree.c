@@ -95,6 +95,46 @@ int xattr_tree_find(const struct fs *fs, const struct tree *tree,
 	return err && err != -ENOENT ? err : -ENODATA;
 }
 
+int xattr_find(struct fs *fs, struct inode *inode,
+	       const struct xattr_name *name, struct xattr_found *out)
+{
+	struct tree tree;
+	int err;
+
+	out->media = NULL;
+	err = xattr_tree_open(fs, inode->media, &tree);
+	if (err == -ENODATA) {
+		out->key = name_key(fs->hash_seed, name->text, name->length);
+		return err;
+	}
+	return err ? err : xattr_tree_find(fs, &tree, name, out);
+}
+
+/* A value in blocks of its own may be damaged without its tree being so. */
+static int copy_outside(struct fs *fs, const xattr_media *media, void *value)
+{
+	struct device *device = fs->members.device[fs->metadata_device];
+	uint64_t end = addr_block(media->addr) + xattr_value_blocks(media);
+	int err;
+
+	if (addr_device(media->addr) != fs->metadata_device ||
+	    end > fs->tree_env.device_blocks)
+		return -EUCLEAN;
+	err = device_read_guarded(device, value, addr_offset(media->addr),
+				  media->value_length);
+	if (!err && crc32c(0, value, media->value_length) != media->value_crc)
+		err = -EUCLEAN;
+	return err;
+}
+
+int xattr_copy_value(struct fs *fs, const xattr_media *media, void *value)
+{
+	if (media->addr != ADDR_NONE)
+		return copy_outside(fs, media, value);
+	memcpy(value, media->bytes + media->name_length, media->value_length);
+	return 0;
+}
+
 /* ------------------------------------------------------------------ edits */
 
 static int make_root(struct xattr_edit *edit, void **block)
@@ -125,7 +165,7 @@ int xattr_edit_begin(struct xattr_edit *edit, struct fs *fs, struct txn *txn,
 	edit->copy = inode_edit(txn, inode);
 	attr_settle(inode, edit->copy);
 	attr_stamp(edit->copy, ATTR_CTIME);
-	err = xattr_tree_open(fs, inode->media, &home); /* checks it */
+	err = xattr_tree_open(fs, edit->copy, &home); /* checks it */
 	if (err == -ENODATA) {
 		err = make_root(edit, &block);
 	} else if (!err) {
@@ -222,11 +262,16 @@ int xattr_edit_remove(struct xattr_edit *edit, const struct xattr_found *found)
 	return err == -ENOENT ? -EUCLEAN : err;
 }
 
-void xattr_edit_end(struct xattr_edit *edit)
+int xattr_edit_finish(struct xattr_edit *edit, int err)
 {
-	if (edit->tree.root->count > 0)
-		return;
-	txn_free(edit->txn, edit->copy->xattr_root, 1, true);
-	edit->copy->xattr_root = ADDR_NONE;
-	edit->copy->blocks--;
+	if (err) {
+		txn_abort(edit->txn);
+		return err;
+	}
+	if (edit->tree.root->count == 0) {
+		txn_free(edit->txn, edit->copy->xattr_root, 1, true);
+		edit->copy->xattr_root = ADDR_NONE;
+		edit->copy->blocks--;
+	}
+	return txn_commit(edit->txn);
 }

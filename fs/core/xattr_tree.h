@@ -53,8 +53,16 @@ int xattr_tree_open(struct fs *fs, const inode_media *media, struct tree *out)
 int xattr_tree_find(const struct fs *fs, const struct tree *tree,
 		    const struct xattr_name *name, struct xattr_found *out)
 	__attribute__((warn_unused_result));
+/* Both; without a root out->key is where it may go. */
+int xattr_find(struct fs *fs, struct inode *inode,
+	       const struct xattr_name *name, struct xattr_found *out)
+	__attribute__((warn_unused_result));
+/* The whole value, out of the leaf or of its blocks. */
+int xattr_copy_value(struct fs *fs, const xattr_media *media, void *value)
+	__attribute__((warn_unused_result));
 
-/* With a new root if there is none. ctime moves. */
+/* With a new root if there is none; the inode may be new in this transaction.
+ * ctime moves. */
 int xattr_edit_begin(struct xattr_edit *edit, struct fs *fs, struct txn *txn,
 		     struct inode *inode) __attribute__((warn_unused_result));
 /* New at found->key, or in the place of found->media. */
@@ -64,8 +72,9 @@ int xattr_edit_put(struct xattr_edit *edit, const struct xattr_found *found,
 /* And its value's blocks. */
 int xattr_edit_remove(struct xattr_edit *edit, const struct xattr_found *found)
 	__attribute__((warn_unused_result));
-/* Free the root if nothing is left. */
-void xattr_edit_end(struct xattr_edit *edit);
+/* The root goes if nothing is left; commit, or with err abort. */
+int xattr_edit_finish(struct xattr_edit *edit, int err)
+	__attribute__((warn_unused_result));
 
 uint64_t xattr_value_blocks(const xattr_media *media);
 

@@ -37,6 +37,8 @@ static void want(struct fuse_conn_info *conn, unsigned int capability)
  * Not wanted: splice (slower, reference is a copy anyway), the writeback cache
  * (durable when answered), data dropped because a timestamp moved (nobody else
  * changes it), KILLPRIV in its first form (SESSION_KILLPRIV_V2 is asked for).
+ * The kernel checks by ACLs; a umask is ours to apply, where no default ACL
+ * takes its place.
  */
 static void op_init(void *owner, struct fuse_conn_info *conn)
 {
@@ -48,7 +50,8 @@ static void op_init(void *owner, struct fuse_conn_info *conn)
 	want(conn, FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
 			   FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS |
 			   FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-			   FUSE_CAP_IOCTL_DIR | FUSE_CAP_CACHE_SYMLINKS);
+			   FUSE_CAP_IOCTL_DIR | FUSE_CAP_CACHE_SYMLINKS |
+			   FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK);
 	conn->max_write = SESSION_IO_BYTES;
 	conn->max_background = MAX_BACKGROUND;
 	conn->time_gran = 1;
@@ -101,7 +104,8 @@ int front_create(struct front **out, struct fs *fs, struct fuse_args *args,
 		 unsigned int threads)
 {
 	struct session_config config = { .ops = operations(),
-					 .wanted = SESSION_KILLPRIV_V2,
+					 .wanted = SESSION_KILLPRIV_V2 |
+						   SESSION_SETXATTR_EXT,
 					 .threads = threads,
 					 .thread_init = thread_init,
 					 .thread_fini = thread_fini,

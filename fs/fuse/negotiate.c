@@ -22,6 +22,7 @@ static const struct {
 } extras[] = {
 	{ SESSION_DIRECT_MMAP, FUSE_DIRECT_IO_ALLOW_MMAP },
 	{ SESSION_KILLPRIV_V2, FUSE_HANDLE_KILLPRIV_V2 },
+	{ SESSION_SETXATTR_EXT, FUSE_SETXATTR_EXT },
 };
 
 void negotiate_seen(struct session *session, const struct fuse_in_header *in)

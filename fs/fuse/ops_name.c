@@ -64,6 +64,7 @@ static void create(fuse_req_t req, const char *operation, fuse_ino_t parent,
 		return;
 	new_inode->uid = caller->uid;
 	new_inode->gid = caller->gid;
+	new_inode->umask = caller->umask;
 	err = dir_create(op.request, op.inode, name, new_inode, &inode);
 	if (err)
 		op_end(&op, err);

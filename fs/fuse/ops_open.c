@@ -143,7 +143,8 @@ static int make(struct op *op, const char *name, mode_t mode,
 	const struct fuse_ctx *caller = fuse_req_ctx(op->req);
 	const struct dir_new new_inode = { .mode = (mode & ~S_IFMT) | S_IFREG,
 					   .uid = caller->uid,
-					   .gid = caller->gid };
+					   .gid = caller->gid,
+					   .umask = caller->umask };
 
 	if (session_opcode() == FUSE_TMPFILE)
 		return dir_tmpfile(op->request, op->inode, &new_inode, out);

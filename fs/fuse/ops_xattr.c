@@ -50,6 +50,8 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 			     size));
 }
 
+_Static_assert(SESSION_XATTR_KILL_SGID == XATTR_KILL_SGID, "passed on");
+
 static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 			const char *value, size_t size, int flags)
 {

@@ -37,9 +37,13 @@
 
 /* What libfuse 3.14 cannot ask the kernel for, so that we do. */
 #define SESSION_DIRECT_MMAP                                                    \
-	0x1u			 /* MAP_SHARED on direct_io files, Linux 6.6   \
-				  */
-#define SESSION_KILLPRIV_V2 0x2u /* suid, sgid and capabilities are ours */
+	0x1u			  /* MAP_SHARED on direct_io files, Linux 6.6  \
+				   */
+#define SESSION_KILLPRIV_V2 0x2u  /* suid, sgid and capabilities are ours */
+#define SESSION_SETXATTR_EXT 0x4u /* SESSION_XATTR_KILL_SGID may be said */
+
+/* Among the flags of SETXATTR: see XATTR_KILL_SGID of core. */
+#define SESSION_XATTR_KILL_SGID 0x10000
 
 struct session;
 struct session_kept;

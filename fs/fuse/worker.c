@@ -148,6 +148,25 @@ static void serve_interrupt(struct worker *worker, struct fuse_buf *buf)
 		config->interrupt(config->owner, unique);
 }
 
+/*
+ * The longer form of SETXATTR, which libfuse 3.14 cannot read, as the shorter
+ * one: what it says more goes into a bit that no caller of setxattr(2) can set.
+ */
+static size_t shorten_setxattr(struct fuse_in_header *in, size_t length)
+{
+	struct fuse_setxattr_in *head = (void *)(in + 1);
+	unsigned char *rest = (unsigned char *)(head + 1);
+	size_t cut = sizeof(*head) - FUSE_COMPAT_SETXATTR_IN_SIZE;
+
+	if (length < sizeof(*in) + sizeof(*head))
+		return length;
+	if (head->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID)
+		head->flags |= SESSION_XATTR_KILL_SGID;
+	memmove(rest - cut, rest, length - sizeof(*in) - sizeof(*head));
+	in->len -= (uint32_t)cut;
+	return length - cut;
+}
+
 void worker_serve(struct worker *worker, size_t length)
 {
 	struct fuse_in_header *in = (struct fuse_in_header *)worker->message;
@@ -162,6 +181,9 @@ void worker_serve(struct worker *worker, size_t length)
 	}
 	if (in->opcode == OPCODE_TMPFILE)
 		in->opcode = FUSE_CREATE;
+	if (in->opcode == FUSE_SETXATTR &&
+	    worker->session->granted & SESSION_SETXATTR_EXT)
+		buf.size = shorten_setxattr(in, length);
 	fuse_session_process_buf(worker->session->fuse, &buf);
 }
 

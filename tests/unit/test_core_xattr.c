@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "lib/core_fixture.h"
 #include "lib/device_fixture.h"
+#include "media/acl.h"
 
 #include <check.h>
 #include <errno.h>
@@ -158,7 +159,8 @@ START_TEST(flags_and_limits_are_linux_s)
 	ck_assert_int_eq(set(name, 5, 0), 0);
 	ck_assert_int_eq(set("user.a", VALUE_MAX + 1, 0), -E2BIG);
 	ck_assert_int_eq(set("mine.a", 5, 0), -EOPNOTSUPP);
-	ck_assert_int_eq(set("system.posix_acl_access", 5, 0), -EOPNOTSUPP);
+	ck_assert_int_eq(set("system.mine", 5, 0), -EOPNOTSUPP);
+	ck_assert_int_eq(set("system.posix_acl_access", 5, 0), -EINVAL);
 	ck_assert_int_eq(set("user.", 5, 0), -EINVAL);
 	ck_assert_int_eq(set("security.capability", 5, 0), 0);
 	ck_assert_int_eq(set("trusted.t", 5, 0), 0);
@@ -277,6 +279,73 @@ START_TEST(a_change_costs_one_fence_and_one_for_a_long_value)
 }
 END_TEST
 
+/* Owner, a user, group, mask, others. */
+static size_t make_acl(unsigned mask)
+{
+	acl_media *acl = (acl_media *)value;
+
+	acl->version = ACL_VERSION;
+	acl->entries[0] = (acl_entry_media){ ACL_TAG_USER_OBJ, 7, 0 };
+	acl->entries[1] = (acl_entry_media){ ACL_TAG_USER, 7, 1001 };
+	acl->entries[2] = (acl_entry_media){ ACL_TAG_GROUP_OBJ, 5, 0 };
+	acl->entries[3] = (acl_entry_media){ ACL_TAG_MASK, (uint16_t)mask, 0 };
+	acl->entries[4] = (acl_entry_media){ ACL_TAG_OTHER, 0, 0 };
+	return sizeof(*acl) + 5 * sizeof(acl_entry_media);
+}
+
+START_TEST(an_acl_and_the_mode_change_in_one_transaction)
+{
+	struct stat mode = { .st_mode = 0624 };
+	size_t size = make_acl(6);
+	uint64_t before = device_fences();
+
+	ck_assert_int_eq(set(ACL_ACCESS_NAME, size, 0), 0);
+	ck_assert_uint_eq(core_stat(file).st_mode, S_IFREG | 0760);
+	ck_assert_int_eq(core_setattr(file, &mode, ATTR_MODE), 0);
+	ck_assert_uint_eq(device_fences() - before, 2);
+	make_acl(2);
+	((acl_media *)value)->entries[0].perm = 6;
+	((acl_media *)value)->entries[4].perm = 4;
+	is_there(ACL_ACCESS_NAME, size);
+	ck_assert_int_eq(set(ACL_DEFAULT_NAME, size, 0), -EACCES);
+	ck_assert_int_eq(drop(ACL_ACCESS_NAME), 0);
+	ck_assert_int_eq(drop(ACL_ACCESS_NAME), 0);
+	ck_assert_uint_eq(core_stat(file).st_mode, S_IFREG | 0624);
+}
+END_TEST
+
+START_TEST(what_is_made_below_a_default_acl_costs_one_fence)
+{
+	struct inode *dir;
+	uint64_t before;
+	size_t size;
+
+	core_forget(file);
+	core_make(core.root, "dir", S_IFDIR | 0777);
+	file = core_get(core.root, "dir");
+	size = make_acl(7);
+	ck_assert_int_eq(set(ACL_DEFAULT_NAME, size, 0), 0);
+	before = device_fences();
+	core_make(file, "below", S_IFDIR | 0770);
+	core_make(file, "node", S_IFIFO | 0700);
+	ck_assert_uint_eq(device_fences() - before, 2);
+	core_forget(file);
+	core_unmount();
+	core_fsck(1);
+	core_mount(1);
+	dir = core_get(core.root, "dir");
+	file = core_get(dir, "below");
+	is_there(ACL_DEFAULT_NAME, size);
+	is_there(ACL_ACCESS_NAME, size);
+	core_forget(file);
+	file = core_get(dir, "node");
+	make_acl(0);
+	is_there(ACL_ACCESS_NAME, size);
+	ck_assert_uint_eq(core_stat(file).st_mode, S_IFIFO | 0700);
+	core_forget(dir);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("core_xattr");
@@ -295,6 +364,8 @@ int main(void)
 	tcase_add_test(rules, no_space_leaves_the_old_value);
 	tcase_add_test(rules,
 		       a_change_costs_one_fence_and_one_for_a_long_value);
+	tcase_add_test(rules, an_acl_and_the_mode_change_in_one_transaction);
+	tcase_add_test(rules, what_is_made_below_a_default_acl_costs_one_fence);
 	suite_add_tcase(suite, rules);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
