@@ -155,11 +155,19 @@ out_unlock:
 
 void alloc_give(struct alloc *alloc, uint64_t start, uint64_t blocks)
 {
-	assert(run_fits(alloc, start, blocks));
+	bool sound = run_fits(alloc, start, blocks);
+
 	pthread_mutex_lock(&alloc->mutex);
-	assert(bits_count(alloc->used, start, blocks) == blocks);
-	map_change(alloc, start, blocks, false);
+	if (sound && bits_count(alloc->used, start, blocks) == blocks)
+		map_change(alloc, start, blocks, false);
+	else
+		atomic_store(&alloc->unsound, true);
 	pthread_mutex_unlock(&alloc->mutex);
+}
+
+bool alloc_sound(const struct alloc *alloc)
+{
+	return !atomic_load(&alloc->unsound);
 }
 
 void alloc_stop(struct alloc *alloc, bool stopped)

@@ -48,8 +48,13 @@ int alloc_mark_used(struct alloc *alloc, uint64_t start, uint64_t blocks)
 int alloc_take(struct alloc *alloc, const struct alloc_want *want,
 	       uint64_t *start, uint64_t *got)
 	__attribute__((warn_unused_result));
-/* Freeing what is free already is a programmer error. */
+/*
+ * What is free already, or not there, is not given: only damaged media name it
+ * (two owners of one block, a saved map that was wrong), and from then on the
+ * map is not sound: what is free must be found anew from the extents.
+ */
 void alloc_give(struct alloc *alloc, uint64_t start, uint64_t blocks);
+bool alloc_sound(const struct alloc *alloc);
 
 /* The device is going: nothing is taken from it any more (or is again). */
 void alloc_stop(struct alloc *alloc, bool stopped);

@@ -26,6 +26,7 @@ struct alloc {
 	uint64_t reserve;      /* immutable */
 	_Atomic uint64_t free; /* written under the mutex */
 	bool stopped;
+	_Atomic bool unsound; /* given what was free */
 	uint64_t whole_from;
 	uint64_t broken_from; /* where the last small run was found */
 	uint64_t *used;	      /* a bit a block, 1 = used */

@@ -200,6 +200,17 @@ static int save_freemaps(struct fs *fs)
 	return err;
 }
 
+/* If not, CLEAN would keep the next mount from finding out what is wrong. */
+static bool free_space_is_sound(const struct fs *fs)
+{
+	unsigned i;
+
+	for (i = 0; i < fs->device_count; i++)
+		if (fs->allocs[i] && !alloc_sound(fs->allocs[i]))
+			return false;
+	return true;
+}
+
 int fs_leave_clean(struct fs *fs)
 {
 	uint64_t next;
@@ -208,6 +219,8 @@ int fs_leave_clean(struct fs *fs)
 	err = journal_checkpoint(fs->journal);
 	if (err)
 		return err;
+	if (!free_space_is_sound(fs))
+		return -EUCLEAN;
 	journal_stop(fs->journal);
 	next = journal_next_sequence(fs->journal);
 	err = save_freemaps(fs);

@@ -2,6 +2,7 @@
 #include "core/fs_private.h"
 #include "core/space.h"
 #include "alloc/alloc.h"
+#include "alloc/bits.h"
 #include "media/freemap.h"
 #include "media/layout.h"
 #include "util/log.h"
@@ -62,6 +63,20 @@ int fs_allocs_open(struct fs *fs)
 	return err;
 }
 
+/* What nobody may be given, or the first write takes the journal's place. */
+static int check_fixed(const superblock_media *sb, freemap_media *map)
+{
+	const uint64_t *used = (const void *)freemap_bitmap(map);
+	struct layout_area areas[LAYOUT_FIXED_MAX];
+	unsigned count = layout_fixed(sb, areas);
+
+	while (count-- > 0)
+		if (bits_count(used, areas[count].start, areas[count].blocks) !=
+		    areas[count].blocks)
+			return -EUCLEAN;
+	return 0;
+}
+
 static int load_one(struct fs *fs, unsigned index)
 {
 	const superblock_media *truth = &fs_metadata(fs)->sb;
@@ -74,6 +89,8 @@ static int load_one(struct fs *fs, unsigned index)
 		return -ENODATA;
 	err = freemap_check(map, sb->freemap_blocks, sb->size_blocks,
 			    truth->generation, truth->lineage);
+	if (!err)
+		err = check_fixed(sb, map);
 	if (err)
 		return err;
 	return alloc_import(fs->allocs[index], freemap_bitmap(map));

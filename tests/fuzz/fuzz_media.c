@@ -42,7 +42,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most,
 			       unsigned int seed);
 
 static bool verbose;
-static unsigned log_lines;
+static unsigned log_lines, log_errors;
 
 /* Instead of log.c's: see the link line. */
 void __wrap_log_line(enum log_level level, const char *format, ...);
@@ -54,6 +54,7 @@ void __wrap_log_line(enum log_level level, const char *format, ...)
 	if (level > LOG_LEVEL_INFO)
 		return;
 	log_lines++;
+	log_errors += level == LOG_LEVEL_ERROR;
 	if (!verbose && log_lines <= LOG_LINES_MAX)
 		return;
 	va_start(args, format);
@@ -75,7 +76,7 @@ static int check(struct base *base, enum fsck_mode mode)
 	const char *paths[BASE_DEVICES];
 	int status;
 
-	log_lines = 0;
+	log_lines = log_errors = 0;
 	for (unsigned i = 0; i < base->devices; i++)
 		paths[i] = base->path[i];
 	if (verbose)
@@ -94,7 +95,7 @@ static struct walk_result mount_and_walk(struct base *base, bool read_only,
 {
 	struct walk_result result;
 
-	log_lines = 0;
+	log_lines = log_errors = 0;
 	if (verbose)
 		fprintf(stderr, "mount %s\n", read_only ? "ro" : "rw");
 	walk_mount(base, read_only, seed, &result);
@@ -115,6 +116,8 @@ static void expect_whole(const struct walk_result *result, const char *when)
 		fuzz_fail("%s, but %s of inode %ju: %s", when, result->damaged,
 			  (uintmax_t)result->damaged_ino,
 			  strerror(-result->damage));
+	if (log_errors > 0)
+		fuzz_fail("%s, but an error was logged", when);
 }
 
 static void check_mounts(struct base *base, unsigned seed)

@@ -2,6 +2,7 @@
 #include "lib/core_fixture.h"
 
 #include "lib/device_fixture.h"
+#include "alloc/alloc.h"
 
 #include <check.h>
 #include <errno.h>
@@ -89,6 +90,11 @@ void core_mount(unsigned devices)
 
 void core_unmount(void)
 {
+	unsigned i;
+
+	for (i = 0; i < core.fs->device_count; i++)
+		ck_assert(!core.fs->allocs[i] ||
+			  alloc_sound(core.fs->allocs[i]));
 	request_thread_fini(&core.request);
 	fs_unmount(core.fs);
 	core.fs = NULL;

@@ -203,6 +203,23 @@ START_TEST(a_stopped_device_gives_nothing_but_takes_back)
 }
 END_TEST
 
+START_TEST(what_is_free_already_is_not_given)
+{
+	uint64_t free_blocks;
+
+	ck_assert_int_eq(alloc_mark_used(alloc, 600, 10), 0);
+	free_blocks = alloc_free_blocks(alloc);
+	ck_assert(alloc_sound(alloc));
+	alloc_give(alloc, 605, 10);
+	ck_assert_uint_eq(alloc_free_blocks(alloc), free_blocks);
+	ck_assert(!alloc_sound(alloc));
+	alloc_give(alloc, BLOCKS - 1, 2);
+	alloc_give(alloc, 600, 10);
+	ck_assert_uint_eq(alloc_free_blocks(alloc), free_blocks + 10);
+	ck_assert(!alloc_sound(alloc));
+}
+END_TEST
+
 START_TEST(export_and_import_are_inverse)
 {
 	size_t length_bytes = (BLOCKS + 7) / 8;
@@ -362,6 +379,7 @@ int main(void)
 	tcase_add_test(rules, a_file_is_not_cut_up_while_a_whole_unit_is_left);
 	tcase_add_test(rules, a_long_want_prefers_a_run_that_holds_it);
 	tcase_add_test(rules, the_reserve_is_for_metadata);
+	tcase_add_test(rules, what_is_free_already_is_not_given);
 	tcase_add_test(rules, a_stopped_device_gives_nothing_but_takes_back);
 	tcase_add_test(rules, export_and_import_are_inverse);
 	tcase_add_test(rules, random_use_agrees_with_a_plain_array);
