@@ -76,6 +76,17 @@ ssize_t file_write(struct request *request, struct inode *inode,
 int file_truncate_locked(struct request *request, struct inode *inode,
 			 uint64_t size) __attribute__((warn_unused_result));
 
+/*
+ * copy_file_range(2). Whole blocks are shared, where that goes: the offsets are
+ * aligned, and the end is, or is both files' EOF. All else is copied. May be
+ * short: it does a bounded amount of work at a time. -EINVAL: one file, and the
+ * ranges overlap. -EBUSY: a lease or a pin of the destination.
+ */
+ssize_t file_copy(struct request *request, struct inode *from,
+		  off_t from_offset, struct inode *to, off_t to_offset,
+		  size_t length, bool kill_suidgid)
+	__attribute__((warn_unused_result));
+
 /* mode: FALLOC_FL_KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE; else -EOPNOTSUPP. */
 int file_fallocate(struct request *request, struct inode *inode, int mode,
 		   off_t offset, off_t length)
@@ -102,6 +113,7 @@ int file_free_locked(struct fs *fs, struct inode *inode)
  * file is one extent on the metadata device. */
 #define FILE_MAP_UNWRITTEN 0x1u
 #define FILE_MAP_INLINE 0x2u
+#define FILE_MAP_SHARED 0x4u /* by two or more */
 typedef int file_extent_fn(uint64_t offset, uint64_t length, unsigned device,
 			   uint64_t device_offset, unsigned flags, void *arg);
 int file_map(struct request *request, struct inode *inode, file_extent_fn *fn,

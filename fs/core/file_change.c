@@ -2,6 +2,7 @@
 #include "core/file_change.h"
 
 #include "core/attr.h"
+#include "core/file_own.h"
 #include "core/request.h"
 #include "core/sizes.h"
 #include "journal/journal.h"
@@ -17,6 +18,8 @@
  * than a device has blocks.
  */
 #define STEP_ROOM (96u << 10)
+/* The same of inode 2's tree: five changes, at most. */
+#define SHARED_ROOM (64u << 10)
 /* Bounds the memory of a link whose record grows slowly. */
 #define STEPS_MAX 4096
 
@@ -39,8 +42,11 @@ int file_change_begin(struct file_change *change, struct fs *fs,
 
 bool file_change_has_room(struct file_change *change)
 {
-	return change->steps++ < STEPS_MAX &&
-	       txn_room(change->txn) >= STEP_ROOM;
+	size_t room = STEP_ROOM;
+
+	if (change->fs->shared.media)
+		room += SHARED_ROOM;
+	return change->steps++ < STEPS_MAX && txn_room(change->txn) >= room;
 }
 
 void file_change_stamp(struct file_change *change)
@@ -77,20 +83,27 @@ int file_change_commit(struct file_change *change)
 
 	assert(!change->broken);
 	if (error) {
-		txn_abort(change->txn);
+		file_change_abort(change);
 		return error;
 	}
 	change->copy->blocks += (uint64_t)change->map.blocks_delta;
 	attr_settle(change->inode, change->copy);
+	shared_settle(&change->shared);
 	error = txn_commit(change->txn);
-	if (!error && change->inode->media->size != size)
+	shared_end(&change->shared);
+	if (error)
+		file_own_entries_back(change);
+	else if (change->inode->media->size != size)
 		sizes_publish(change->inode);
 	return error;
 }
 
 void file_change_abort(struct file_change *change)
 {
+	/* Before the blocks that they have moved to are given back. */
+	file_own_entries_back(change);
 	txn_abort(change->txn);
+	shared_end(&change->shared);
 }
 
 int file_change_end(struct file_change *change, int done)
@@ -147,18 +160,19 @@ static bool change_stands(const struct file_change *change,
 int file_change_zero_range(struct file_change *change, uint64_t start,
 			   uint64_t end)
 {
-	struct extent_walk walk;
 	struct extent run;
-	int error;
+	int error = 0;
 
-	if (start >= end)
-		return 0;
-	error = extent_walk_begin(&walk, change->fs, &change->map,
-				  start >> BLOCK_SHIFT);
 	while (!error && start < end) {
 		uint64_t run_end;
 
-		error = extent_walk_next(&walk, &run);
+		error = extent_at(change->fs, &change->map,
+				  start >> BLOCK_SHIFT, &run);
+		if (!error)
+			run = extent_clip(
+				run, 0, (end + BLOCK_BYTES - 1) >> BLOCK_SHIFT);
+		if (!error && extent_is_written(&run))
+			error = file_change_own(change, &run, start, end);
 		if (error)
 			break;
 		run_end = extent_end(&run) << BLOCK_SHIFT;
@@ -246,16 +260,19 @@ int file_change_mark(struct file_change *change, const struct extent *piece,
 	return error;
 }
 
-int file_change_drop(struct file_change *change, const struct extent *piece)
+int file_change_drop(struct file_change *change, struct extent *piece)
 {
-	int error = extent_remove(change->fs, &change->map, piece);
+	bool last = true;
+	int error = file_own_part(change, piece, &last);
 
+	if (!error)
+		error = extent_remove(change->fs, &change->map, piece);
 	change->broken |= error != 0;
 	if (error)
 		return error;
 	change->copy->blocks -= piece->blocks;
 	/* A device that is away takes its blocks with it. */
-	if (change->fs->allocs[addr_device(piece->addr)])
+	if (last && change->fs->allocs[addr_device(piece->addr)])
 		txn_free(change->txn, piece->addr, piece->blocks, false);
 	return 0;
 }

@@ -13,7 +13,8 @@
  *                     → file_change_commit | file_change_abort
  *
  * Owns:    the transaction and the blocks taken in it.
- * Locking: inode.lock exclusive from begin to commit or abort.
+ * Locking: inode.lock exclusive from begin to commit or abort; shared.lock
+ *          from the first shared block on.
  * Fences:  one a device stored to, and the commit's.
  * Errors:  -EROFS, -EIO, -ENOSPC, -EUCLEAN.
  */
@@ -38,9 +39,12 @@ struct file_change {
 	struct txn *txn;
 	inode_media *copy;
 	struct tree map;
-	uint64_t stored; /* devices to drain, a bit each */
-	unsigned steps;	 /* asked for room so often */
-	bool broken;	 /* an edit failed half way: abort */
+	struct shared_edit shared; /* begun with the first shared block */
+	/* File blocks whose kernel entries have moved to new places. */
+	uint64_t moved_start, moved_end; /* end 0: none */
+	uint64_t stored;		 /* devices to drain, a bit each */
+	unsigned steps;			 /* asked for room so often */
+	bool broken;			 /* an edit failed half way: abort */
 };
 
 int file_change_begin(struct file_change *change, struct fs *fs,
@@ -92,8 +96,23 @@ int file_change_fill_hole(struct file_change *change, const struct extent *hole,
 /* A piece of an extent gets other flags; -EBUSY as above. */
 int file_change_mark(struct file_change *change, const struct extent *piece,
 		     unsigned flags) __attribute__((warn_unused_result));
-/* A piece (extent_first) leaves the map and its blocks are free. */
-int file_change_drop(struct file_change *change, const struct extent *piece)
+/*
+ * A piece (extent_first) leaves the map, and its blocks are free if nobody else
+ * has them. It is cut to as many as are alike in that.
+ */
+int file_change_drop(struct file_change *change, struct extent *piece)
+	__attribute__((warn_unused_result));
+
+/*
+ * A run (extent_at) that has bytes becomes the file's own: one that is shared
+ * is copied to new blocks, as many as one run gives: *run is then those. What
+ * is to be stored to the bytes [from, to) of the file next need not be copied.
+ * The old blocks are not touched; entries of the kernel go with the bytes.
+ * -ENOSPC and not broken: the change is as it was. -EBUSY: a lease or a pin
+ * shows the old ones.
+ */
+int file_change_own(struct file_change *change, struct extent *run,
+		    uint64_t from, uint64_t to)
 	__attribute__((warn_unused_result));
 
 /* Blocks that new data may still take, on all devices. */

@@ -30,7 +30,8 @@ static int extent_decode(const struct fs *fs, const struct tree_cursor *cursor,
 		return -EUCLEAN;
 	device = addr_device(media->addr);
 	if (media->addr == ADDR_NONE || media->addr % BLOCK_BYTES ||
-	    media->blocks == 0 || media->flags & ~EXTENT_UNWRITTEN ||
+	    media->blocks == 0 || (media->flags & (media->flags - 1)) ||
+	    media->flags & ~(EXTENT_UNWRITTEN | EXTENT_SHARED) ||
 	    device >= fs->device_count || cursor->key >= EXTENT_BLOCKS_END)
 		return -EUCLEAN;
 	device_blocks = fs->devices[device].size_bytes >> BLOCK_SHIFT;

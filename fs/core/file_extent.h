@@ -29,7 +29,7 @@ struct extent {
 	uint64_t start;
 	uint64_t blocks;
 	uint64_t addr;
-	unsigned flags; /* EXTENT_UNWRITTEN */
+	unsigned flags; /* EXTENT_UNWRITTEN or EXTENT_SHARED */
 };
 
 static inline uint64_t extent_end(const struct extent *extent)
@@ -46,6 +46,12 @@ static inline bool extent_is_hole(const struct extent *extent)
 static inline bool extent_is_written(const struct extent *extent)
 {
 	return extent->addr != ADDR_NONE && !(extent->flags & EXTENT_UNWRITTEN);
+}
+
+/* Bytes in it may change in place: nobody else has them. */
+static inline bool extent_is_own(const struct extent *extent)
+{
+	return extent->addr != ADDR_NONE && extent->flags == 0;
 }
 
 /* The part from `block` on, and before `end`. */

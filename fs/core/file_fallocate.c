@@ -126,6 +126,8 @@ static int zero_link(struct file_change *change, uint64_t *start, uint64_t end)
 			return 1;
 		}
 		if (!error)
+			error = file_change_own(change, &run, 0, UINT64_MAX);
+		if (!error)
 			error = file_change_mark(change, &run,
 						 EXTENT_UNWRITTEN);
 		if (error)

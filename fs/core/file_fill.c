@@ -51,7 +51,7 @@ int file_gap(const struct fs *fs, const struct tree *map, uint64_t start,
 		error = extent_walk_next(&walk, gap);
 		if (error || gap->start >= end)
 			return error ? error : -ENOENT;
-		if (!extent_is_written(gap)) {
+		if (!extent_is_own(gap)) {
 			*gap = extent_clip(*gap, start, end);
 			return 0;
 		}
@@ -78,7 +78,7 @@ static int fill_needs_blocks(const struct fs *fs, const struct inode *inode,
 	return error == -ENOENT ? 0 : error ? error : 1;
 }
 
-/* One gap gets zeroed blocks; -ENOENT: there is none. */
+/* One gap gets zeroed blocks, or a copy; -ENOENT: there is none. */
 static int fill_one(struct file_change *change, uint64_t start, uint64_t end)
 {
 	struct extent gap;
@@ -86,6 +86,8 @@ static int fill_one(struct file_change *change, uint64_t start, uint64_t end)
 
 	if (error)
 		return error;
+	if (extent_is_written(&gap))
+		return file_change_own(change, &gap, 0, 0);
 	if (extent_is_hole(&gap)) {
 		error = file_change_fill_hole(change, &gap, 0, &gap);
 	} else {
@@ -167,6 +169,8 @@ static int fill_entries(struct request *request, struct inode *inode,
 		if (error)
 			break;
 		run = extent_clip(run, 0, fill->end);
+		if (run.flags & EXTENT_SHARED)
+			atomic_store(&active->shows_shared, true);
 		if (extent_is_written(&run)) {
 			new.kind = ENTRY_REAL;
 			new.device = addr_device(run.addr);

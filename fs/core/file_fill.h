@@ -3,7 +3,8 @@
  * file_fill.h -- blocks for pages that somebody will store to unseen
  *
  * Private to file_*.c and lease_*.c. A store through a mapping reaches no
- * handler: its block must be there before, written, with zeros.
+ * handler: its block must be there before, written, with zeros, and nobody
+ * else's.
  */
 #ifndef UDAX_CORE_FILE_FILL_H
 #define UDAX_CORE_FILE_FILL_H
@@ -16,7 +17,8 @@
 struct inode;
 struct request;
 
-/* The first run of [start, end) that has no bytes yet; -ENOENT: all have. */
+/* The first run of [start, end) that has no bytes yet, or shares them; -ENOENT:
+ * all have their own. */
 int file_gap(const struct fs *fs, const struct tree *map, uint64_t start,
 	     uint64_t end, struct extent *gap)
 	__attribute__((warn_unused_result));

@@ -12,6 +12,7 @@
 #include "core/file_hole.h"
 
 #include "core/file.h"
+#include "core/lease.h"
 #include "core/request.h"
 #include "dax/break.h"
 #include "util/log.h"
@@ -31,16 +32,20 @@ static int break_next(struct break_run *run, void *arg)
 {
 	struct break_scan *scan = arg;
 	struct extent extent;
-	int error = extent_first(scan->fs, &scan->map, scan->at, scan->end,
-				 &extent);
+	int error;
 
-	if (error)
-		return error;
+	/* Other files may be busy with what is shared: it is theirs, too. */
+	do {
+		error = extent_first(scan->fs, &scan->map, scan->at, scan->end,
+				     &extent);
+		if (error)
+			return error;
+		scan->at = extent_end(&extent);
+	} while (extent.flags & EXTENT_SHARED);
 	*run = (struct break_run){ .index = extent.start,
 				   .npages = extent.blocks,
 				   .device = addr_device(extent.addr),
 				   .device_page = addr_block(extent.addr) };
-	scan->at = extent_end(&extent);
 	return 0;
 }
 
@@ -57,6 +62,8 @@ int file_break(struct fs *fs, struct inode *inode, uint64_t start, uint64_t end)
 
 	if (start >= end || inode->media->format != INODE_EXTENTS)
 		return 0;
+	if (active && lease_pinned(fs, inode->ino, start, range.last))
+		return -EBUSY;
 	extent_map_init(&scan.map, fs, NULL, inode->ino, inode->media);
 	return break_layout(active ? &active->entries : NULL, fs->pgmaps,
 			    &range, NULL);
@@ -106,7 +113,10 @@ static int gate_edge(struct file_change *change, uint64_t byte)
 	error = extent_at(change->fs, &change->map, byte >> BLOCK_SHIFT, &run);
 	if (error || !extent_is_written(&run))
 		return error;
-	return file_change_gate(change, addr_device(run.addr));
+	/* Own already when the chain, or a mount, zeroes it in place. */
+	run = extent_clip(run, 0, run.start + 1);
+	error = file_change_own(change, &run, 0, 0);
+	return error ? error : file_change_gate(change, addr_device(run.addr));
 }
 
 int file_hole_gate(struct file_change *change, uint64_t start, uint64_t end)

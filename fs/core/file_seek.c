@@ -59,7 +59,22 @@ off_t file_seek(struct request *request, struct inode *inode, off_t offset,
 	return found;
 }
 
-static int map_extents(const struct fs *fs, const struct inode *inode,
+/* The run's first part of which this is true or not. */
+static int map_shared(const struct fs *fs, struct extent *run, unsigned *flags)
+{
+	struct tree owners = shared_tree(fs);
+	struct shared_run alike;
+	int error = shared_look(&owners, run->addr, run->blocks, &alike);
+
+	if (error)
+		return error;
+	run->blocks = alike.blocks;
+	if (alike.owners > 1)
+		*flags |= FILE_MAP_SHARED;
+	return 0;
+}
+
+static int map_extents(struct fs *fs, const struct inode *inode,
 		       file_extent_fn *fn, void *arg)
 {
 	uint64_t at = 0;
@@ -74,6 +89,13 @@ static int map_extents(const struct fs *fs, const struct inode *inode,
 					 ? FILE_MAP_UNWRITTEN
 					 : 0;
 
+		if (run.flags & EXTENT_SHARED && fs->shared.media) {
+			pthread_mutex_lock(&fs->shared.lock);
+			result = map_shared(fs, &run, &flags);
+			pthread_mutex_unlock(&fs->shared.lock);
+		}
+		if (result)
+			return result;
 		result = fn(run.start << BLOCK_SHIFT, run.blocks << BLOCK_SHIFT,
 			    addr_device(run.addr), addr_offset(run.addr), flags,
 			    arg);

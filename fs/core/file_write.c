@@ -2,11 +2,11 @@
 /*
  * file_write.c -- write(2): in place when it can be, else a chain of changes
  *
- * In place: all blocks are there and written and the size stays; the lock is
- * shared, there is no transaction, the data is durable after one drain. All
- * else takes the lock exclusively and commits, link by link in file order, the
- * blocks it took and the size up to there, each time after its data. A crash
- * between links leaves the write's first part: legal for write(2).
+ * In place: all blocks are there, written, nobody else's, and the size stays;
+ * the lock is shared, there is no transaction, the data is durable after one
+ * drain. All else takes the lock exclusively and commits, link by link in file
+ * order, the blocks it took and the size up to there, each time after its data.
+ * A crash between links leaves the write's first part: legal for write(2).
  */
 #include "core/attr.h"
 #include "core/file.h"
@@ -68,7 +68,7 @@ static int places_find(struct request *request, const struct inode *inode,
 		error = extent_walk_next(&walk, &run);
 		if (error)
 			break;
-		if (!extent_is_written(&run) || *count == FILE_READ_IOVS)
+		if (!extent_is_own(&run) || *count == FILE_READ_IOVS)
 			return -EAGAIN;
 		error = request_gate(request, addr_device(run.addr));
 		if (error)
@@ -152,7 +152,10 @@ static int write_prepare(struct file_change *change, const struct write *write,
 	*fresh = !extent_is_written(run);
 	if (extent_is_hole(run))
 		return file_change_fill_hole(change, run, 0, run);
-	error = file_change_gate(change, addr_device(run->addr));
+	if (!*fresh)
+		error = file_change_own(change, run, write->offset, write->end);
+	if (!error)
+		error = file_change_gate(change, addr_device(run->addr));
 	if (!error && *fresh)
 		error = file_change_mark(change, run, 0);
 	return error;

@@ -43,6 +43,9 @@ struct inode_active {
 	 * that what a fill decides by it holds until its reply is written. */
 	_Atomic unsigned writers;
 	struct entry_table entries;
+	/* The kernel may have pages of shared blocks, filled for readers: as
+	 * with its zeros, the next writable open has it drop them. */
+	_Atomic bool shows_shared;
 	_Atomic unsigned lazy;	    /* LAZY_*: newer than the media */
 	struct timespec lazy_atime; /* under lazy_lock */
 	struct timespec lazy_mtime;

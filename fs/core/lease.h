@@ -210,6 +210,9 @@ int lease_pin(struct request *request, struct lease_client *client, uint64_t id,
 int lease_unpin(struct fs *fs, struct lease_client *client, uint64_t pin)
 	__attribute__((warn_unused_result));
 
+/* Does the inode have a pin of a page of the range? */
+bool lease_pinned(struct fs *fs, uint64_t ino, uint64_t first, uint64_t last);
+
 /* ----------------------------------------------------------------- breaks */
 
 struct lease_break {

@@ -44,6 +44,23 @@ bool lease_unpinned_locked(const struct lease_file *file, uint64_t lease,
 	return true;
 }
 
+bool lease_pinned(struct fs *fs, uint64_t ino, uint64_t first, uint64_t last)
+{
+	const struct lease_file *file;
+	const struct lease_pin *pin = NULL;
+
+	if (!fs->leases) /* at mount */
+		return false;
+	pthread_mutex_lock(&fs->lease_lock);
+	file = lease_file_find_locked(fs, ino);
+	if (file)
+		LIST_FOREACH(pin, &file->pins, of_file)
+			if (lease_overlaps(pin->first, pin->last, first, last))
+				break;
+	pthread_mutex_unlock(&fs->lease_lock);
+	return pin != NULL;
+}
+
 /* ------------------------------------------------------------------ places */
 
 /* Leased pages as runs on their device, joined where they go on. */

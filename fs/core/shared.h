@@ -22,6 +22,8 @@
 struct fs;
 struct txn;
 
+#define SHARED_OWNERS_MAX UINT32_MAX
+
 struct shared {
 	pthread_mutex_t lock;
 	uint64_t addr;	    /* of inode 2 */
@@ -42,5 +44,30 @@ struct shared_run {
 };
 int shared_look(const struct tree *tree, uint64_t addr, uint64_t blocks,
 		struct shared_run *run) __attribute__((warn_unused_result));
+
+/*
+ * Inode 2 as a transaction changes it. From begin to end, which comes after the
+ * transaction's, shared.lock is held; begin again is free.
+ */
+struct shared_edit {
+	struct fs *fs;
+	inode_media *copy; /* NULL: not begun */
+	struct tree tree;
+};
+void shared_begin(struct shared_edit *edit, struct fs *fs, struct txn *txn);
+/* Just before the commit. */
+void shared_settle(struct shared_edit *edit);
+void shared_end(struct shared_edit *edit);
+
+/*
+ * The blocks of a run, as shared_look() answered it or a part of that, get an
+ * owner more (fewer than SHARED_OWNERS_MAX have them) or fewer (two or more
+ * have). At most five changes of neighbouring keys. On an error the transaction
+ * must be aborted.
+ */
+int shared_add(struct shared_edit *edit, const struct shared_run *run)
+	__attribute__((warn_unused_result));
+int shared_drop(struct shared_edit *edit, const struct shared_run *run)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -114,6 +114,39 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 		op_end_count(&op, (size_t)written);
 }
 
+/*
+ * Whole ranges are parked for leases of the destination; a source is never in
+ * the way. There is no flag for the privileges that a write takes away: who is
+ * not root loses them.
+ */
+static void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t offset,
+			       struct fuse_file_info *file, fuse_ino_t to_ino,
+			       off_t to_offset, struct fuse_file_info *to_file,
+			       size_t length, int flags)
+{
+	const struct op_wait wait = { .kind = PARK_WRITE,
+				      .offset = (uint64_t)to_offset,
+				      .length = length };
+	struct inode *from;
+	ssize_t bytes;
+	struct op op;
+
+	if (!op_begin(&op, req, "copy", to_ino))
+		return;
+	op_range(&op, to_offset, length);
+	from = inode_of(op.front->fs, ino);
+	bytes = from ? drop_capability(&op) : -ESTALE;
+	if (!bytes)
+		bytes = file_copy(op.request, from, offset, op.inode, to_offset,
+				  length, fuse_req_ctx(req)->uid != 0);
+	if (op_park(&op, bytes < 0 ? (int)bytes : 0, &wait))
+		return;
+	if (bytes < 0)
+		op_end(&op, (int)bytes);
+	else
+		op_end_count(&op, (size_t)bytes);
+}
+
 static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 		     struct fuse_file_info *file)
 {
@@ -165,4 +198,5 @@ void ops_data_install(struct fuse_lowlevel_ops *ops)
 	ops->fsync = op_fsync;
 	ops->fallocate = op_fallocate;
 	ops->lseek = op_lseek;
+	ops->copy_file_range = op_copy_file_range;
 }

@@ -39,7 +39,8 @@ static uint64_t handle_of(int flags)
  * see, and fills after it insert real ones; and a fill whose reply is still on
  * its way holds its page's lock, for which the kernel's dropping waits. Zero
  * entries that remain from then say no more than "maybe cached" and cost the
- * next writable open its cache.
+ * next writable open its cache. With blocks that other files have, too, it is
+ * the same: a store must find one of the file's own.
  *
  * Nor are pages kept of an inode without such entries: what the kernel has
  * cached since the last close is accounted for by nobody, and must not be found
@@ -55,7 +56,10 @@ static bool keeps_cache(struct inode *inode, bool writer)
 
 	if (entry_table_kernel(&active->entries) == 0)
 		return false;
-	return !writer || entry_table_kernel_zeros(&active->entries) == 0;
+	if (!writer)
+		return true;
+	return entry_table_kernel_zeros(&active->entries) == 0 &&
+	       !atomic_load(&active->shows_shared);
 }
 
 static bool bypasses_cache(struct front *front, struct inode *inode)

@@ -250,9 +250,9 @@ START_TEST(shared_runs_are_checked)
 	run = (shared_media){ .blocks = 0, .owners = 2 };
 	expect(TREE_SHARED, &run, sizeof(run), -EUCLEAN);
 	run.blocks = 2;
-	ck_assert_int_eq(node_value_check(TREE_SHARED, end - 1, &run,
-					  sizeof(run)),
-			 -EUCLEAN);
+	ck_assert_int_eq(
+		node_value_check(TREE_SHARED, end - 1, &run, sizeof(run)),
+		-EUCLEAN);
 }
 END_TEST
 

@@ -52,8 +52,7 @@ static void take_run(void *arg, uint64_t key, const void *value,
 	struct shared_runs *runs = &fsck->shared;
 	const shared_media *shared = value;
 	enum claim claim = blocks_claim(fsck, key << BLOCK_SHIFT,
-					shared->blocks, INO_SHARED,
-					OWNER_DATA);
+					shared->blocks, INO_SHARED, OWNER_DATA);
 
 	if (fsck->resolving || (claim != CLAIM_OK && claim != CLAIM_MISSING))
 		return;
@@ -163,7 +162,8 @@ static void report_run(struct fsck *fsck, const struct shared_run *run)
 		problem_inode(fsck, "shared", INO_SHARED,
 			      "blocks %ju to %ju of device %u have %u owners, "
 			      "found %u",
-			      (uintmax_t)block, (uintmax_t)(block + to - from - 1),
+			      (uintmax_t)block,
+			      (uintmax_t)(block + to - from - 1),
 			      addr_device(run->key << BLOCK_SHIFT), run->owners,
 			      run->found[from]);
 	}

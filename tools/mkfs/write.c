@@ -168,9 +168,8 @@ static void write_slot(const struct mkfs *mkfs, inode_media *inode)
 
 	set_times(inode, mkfs->device[0].sb.created_ns);
 	inode_media_seal(inode);
-	device_copy(device,
-		    device_at(device, chunk + inode->ino * INODE_BYTES), inode,
-		    sizeof(*inode));
+	device_copy(device, device_at(device, chunk + inode->ino * INODE_BYTES),
+		    inode, sizeof(*inode));
 }
 
 static void write_first_inodes(const struct mkfs *mkfs)
