@@ -7,6 +7,7 @@
 
 /* An item's header is 16 bytes: two runs this close are cheaper as one. */
 #define GAP_WORDS 3
+#define STRIDE_WORDS 16
 
 _Static_assert(sizeof(record_item_media) == 2 * sizeof(uint64_t),
 	       "items stay aligned to 8");
@@ -36,6 +37,19 @@ static int add_item(struct txn *txn, uint64_t addr, const uint64_t *words,
 	return 0;
 }
 
+/* The first word at i or after in which they differ, or `words`. Little of a
+ * piece has changed: what has not is passed over in long strides. */
+static size_t next_difference(const uint64_t *copy, const uint64_t *home,
+			      size_t i, size_t words)
+{
+	while (i + STRIDE_WORDS <= words &&
+	       memcmp(copy + i, home + i, STRIDE_WORDS * sizeof(*copy)) == 0)
+		i += STRIDE_WORDS;
+	while (i < words && copy[i] == home[i])
+		i++;
+	return i;
+}
+
 /*
  * The runs in which the copy differs from home. What is seen there is what a
  * crash would leave: home changes only through the log.
@@ -47,15 +61,11 @@ static int add_differences(struct txn *txn, const struct piece *piece)
 	size_t words = piece->length_bytes / sizeof(*copy);
 	size_t i = 0;
 
-	while (i < words) {
+	while ((i = next_difference(copy, home, i, words)) < words) {
 		size_t start = i;
 		size_t end;
 		int error;
 
-		if (copy[i] == home[i]) {
-			i++;
-			continue;
-		}
 		for (end = ++i; i < words && i < end + GAP_WORDS; i++)
 			if (copy[i] != home[i])
 				end = i + 1;
