@@ -64,8 +64,7 @@ int inode_look(struct fs *fs, uint64_t ino, struct inode **out)
 	struct inode *inode;
 	int err = 0;
 
-	if (ino == INO_INODE_FILE ||
-	    (ino == INO_SHARED && fs->shared.media) ||
+	if (ino == INO_INODE_FILE || (ino == INO_SHARED && fs->shared.media) ||
 	    ino / INODE_CHUNK >= atomic_load_explicit(&table->chunk_count,
 						      memory_order_acquire))
 		return -ESTALE;
@@ -211,6 +210,14 @@ void inodes_unlock(struct inode **inodes, unsigned count)
 			pthread_rwlock_unlock(&inodes[count]->lock);
 }
 
+/* Nobody in there: not in memory, or all have gone again. */
+static bool chunk_is_idle(struct inode_table *table, uint64_t at)
+{
+	struct inode_chunk *chunk = atomic_load(&table->chunks[at]);
+
+	return !chunk || atomic_load(&chunk->inodes) == 0;
+}
+
 /* By index, so that inodes may come and go meanwhile. */
 static struct inode *hold_next(struct fs *fs, uint64_t *ino)
 {
@@ -221,8 +228,7 @@ static struct inode *hold_next(struct fs *fs, uint64_t *ino)
 	while (!found && *ino < count) {
 		struct inode *inode = inode_of(fs, *ino);
 
-		if (!inode &&
-		    !atomic_load(&table->chunks[*ino / INODE_CHUNK])) {
+		if (!inode && chunk_is_idle(table, *ino / INODE_CHUNK)) {
 			*ino = (*ino / INODE_CHUNK + 1) * INODE_CHUNK;
 			continue;
 		}

@@ -116,7 +116,7 @@ static void deactivate(struct fs *fs, struct inode *inode)
 void inode_settle_locked(struct fs *fs, struct inode *inode, bool media)
 {
 	struct inode_active *active = atomic_load(&inode->active);
-	int64_t deleted;
+	int64_t deleted = 0;
 	unsigned opens;
 	int err;
 
@@ -127,8 +127,10 @@ void inode_settle_locked(struct fs *fs, struct inode *inode, bool media)
 	pthread_mutex_unlock(&fs->inodes->lock);
 	if (opens > 0)
 		return;
-	deleted = entry_table_delete_range(&active->entries, 0, UINT64_MAX,
-					   ENTRY_OF_KERNEL);
+	/* Not through a million entries of leases for nothing. */
+	if (entry_table_kernel(&active->entries) > 0)
+		deleted = entry_table_delete_range(&active->entries, 0,
+						   UINT64_MAX, ENTRY_OF_KERNEL);
 	assert(deleted >= 0); /* no part of an entry was meant */
 	if (media && inode->media->nlink > 0)
 		lease_store_settle_locked(fs, inode, LEASE_NO_DEVICE);

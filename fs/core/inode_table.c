@@ -83,6 +83,7 @@ void inode_enter_locked(struct inode_table *table, struct inode *inode)
 
 	atomic_store_explicit(&chunk->slots[inode->ino % INODE_CHUNK], inode,
 			      memory_order_release);
+	chunk->inodes++;
 }
 
 void inode_drop_locked(struct inode_table *table, struct inode *inode)
@@ -91,6 +92,7 @@ void inode_drop_locked(struct inode_table *table, struct inode *inode)
 		atomic_load(&table->chunks[inode->ino / INODE_CHUNK]);
 
 	atomic_store(&chunk->slots[inode->ino % INODE_CHUNK], NULL);
+	chunk->inodes--;
 	if (inode->state == INODE_GONE)
 		inode_slot_free_locked(table, inode->ino);
 	inode_destroy(inode);
@@ -191,7 +193,7 @@ static void chunk_destroy(struct inode_chunk *chunk)
 
 	if (!chunk)
 		return;
-	for (slot = 0; slot < INODE_CHUNK; slot++) {
+	for (slot = 0; slot < INODE_CHUNK && chunk->inodes > 0; slot++) {
 		struct inode *inode = atomic_load(&chunk->slots[slot]);
 
 		if (inode)

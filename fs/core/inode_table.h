@@ -29,6 +29,7 @@
 
 struct inode_chunk {
 	struct inode *_Atomic slots[INODE_CHUNK];
+	_Atomic unsigned inodes; /* in slots[] */
 	uint64_t free[INODE_CHUNK / 64];
 	unsigned free_count;
 };

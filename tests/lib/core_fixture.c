@@ -57,6 +57,11 @@ void core_format(unsigned devices, const char *size)
 	ck_assert_int_eq(run("mkfs.udaxfs", options, devices), 0);
 }
 
+void core_format_there(unsigned devices)
+{
+	ck_assert_int_eq(run("mkfs.udaxfs", "-q", devices), 0);
+}
+
 void core_fsck(unsigned devices)
 {
 	ck_assert_int_eq(run("fsck.udaxfs", "-n >&2", devices), 0);
