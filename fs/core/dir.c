@@ -119,6 +119,8 @@ static int read_target(struct fs *fs, struct inode *inode, char *target)
 	int err;
 
 	if (media->format == INODE_INLINE) {
+		if (!inode_inline_fits(media))
+			return -EUCLEAN;
 		memcpy(target, media->area, media->size);
 		return 0;
 	}

@@ -169,7 +169,8 @@ void dir_drop_link(struct inode *inode, inode_media *copy, uint64_t dir_ino,
 {
 	attr_settle(inode, copy);
 	attr_stamp(copy, ATTR_CTIME);
-	copy->nlink = S_ISDIR(copy->mode) ? 0 : copy->nlink - 1;
+	if (copy->nlink > 0)
+		copy->nlink = S_ISDIR(copy->mode) ? 0 : copy->nlink - 1;
 	if (copy->nlink > 0 && copy->parent_ino == dir_ino &&
 	    copy->parent_key == key)
 		copy->parent_ino = copy->parent_key = 0;

@@ -35,6 +35,11 @@ int file_change_begin(struct file_change *change, struct fs *fs,
 		.txn = txn_begin(fs->journal),
 	};
 	change->copy = inode_edit(change->txn, inode);
+	/* Checked when it was loaded; on cross-linked media it is data, too. */
+	if (!inode_inline_fits(change->copy)) {
+		txn_abort(change->txn);
+		return -EUCLEAN;
+	}
 	extent_map_init(&change->map, fs, change->txn, inode->ino,
 			change->copy);
 	return 0;

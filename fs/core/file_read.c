@@ -117,7 +117,9 @@ ssize_t file_answer(struct file_answer *answer, size_t length, uint64_t offset)
 
 	switch (media->format) {
 	case INODE_INLINE:
-		/* Damage aside, size fits; the check is inode_look()'s. */
+		if (!inode_inline_fits(media) ||
+		    length + offset > INODE_AREA_BYTES)
+			return -EUCLEAN;
 		if (!answer_add(answer, (void *)(uintptr_t)&media->area[offset],
 				length))
 			return 0;

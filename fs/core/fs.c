@@ -122,11 +122,25 @@ static int load_inodes(struct fs *fs, const struct why *why)
 	return err;
 }
 
+static int look_root(struct fs *fs, const struct why *why)
+{
+	struct inode *root;
+	int err = inode_look(fs, INO_ROOT, &root);
+
+	if (err == -EUCLEAN || err == -ESTALE) {
+		err = -EUCLEAN;
+		why_is(why,
+		       "%s: the root directory is damaged; run "
+		       "fsck.udaxfs",
+		       fs_metadata(fs)->path);
+	}
+	return err;
+}
+
 static int bring_up(struct fs *fs, const struct fs_join *join,
 		    const struct why *why)
 {
 	bool clean = fs_metadata(fs)->sb.flags & SUPERBLOCK_CLEAN;
-	struct inode *root;
 	uint64_t next;
 	bool loaded;
 	int err;
@@ -141,7 +155,8 @@ static int bring_up(struct fs *fs, const struct fs_join *join,
 	if (err)
 		return err;
 	/* While the superblock still has the generation they were saved in. */
-	loaded = clean && !join->rebuild && fs_freemaps_load(fs);
+	loaded = clean && !join->rebuild && inode_table_used_fits(fs) &&
+		 fs_freemaps_load(fs);
 	if (!fs->options.read_only) {
 		err = fs_super_begin(fs, join);
 		if (!err)
@@ -153,7 +168,7 @@ static int bring_up(struct fs *fs, const struct fs_join *join,
 	}
 	if (!loaded)
 		err = fs_recover(fs, why);
-	return err ? err : inode_look(fs, INO_ROOT, &root);
+	return err ? err : look_root(fs, why);
 }
 
 int fs_mount(struct fs **out, char *const *paths, unsigned path_count,

@@ -184,6 +184,13 @@ static int judge(struct fs *fs, unsigned index, struct fs_join *join,
 		       fs_metadata(fs)->path);
 		return -EINVAL;
 	}
+	if (entry->size_blocks != sb->size_blocks) {
+		why_is(why,
+		       "%s: not of the size that %s has for it; run "
+		       "fsck.udaxfs",
+		       member->path, fs_metadata(fs)->path);
+		return -EUCLEAN;
+	}
 	if (entry->state == ROLL_PRESENT && same_history(truth, sb))
 		return 0;
 	if (sb->generation != entry->generation) {

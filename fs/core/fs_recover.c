@@ -231,7 +231,7 @@ static int recover_slot(struct fs *fs, uint64_t ino, inode_media *media,
 		return err;
 	recovery->used++;
 	if (media->format == INODE_SHARED)
-		return mark_shared(recovery);
+		return fs->shared.media ? mark_shared(recovery) : -EUCLEAN;
 	if (media->nlink == 0 && !fs->options.read_only) {
 		err = shares_blocks(fs, media);
 		if (err == 0)

@@ -45,8 +45,8 @@ static int load_locked(struct fs *fs, uint64_t ino, struct inode **out)
 		return -ESTALE;
 	err = inode_media_check(media, ino);
 	if (err) {
-		log_error("inode %llu: damaged; run fsck.udaxfs",
-			  (unsigned long long)ino);
+		log_error_limited("inode %llu: damaged; run fsck.udaxfs",
+				  (unsigned long long)ino);
 		return err;
 	}
 	inode = inode_alloc(fs, ino);
@@ -105,8 +105,9 @@ int inode_free_locked(struct fs *fs, struct inode *inode)
 		err = file_free_locked(fs, inode);
 	if (err) {
 		atomic_store(&fs->orphans_left, true);
-		log_error("inode %llu: cannot be freed: %s",
-			  (unsigned long long)inode->ino, strerror(-err));
+		log_error_limited("inode %llu: cannot be freed: %s",
+				  (unsigned long long)inode->ino,
+				  strerror(-err));
 		return err;
 	}
 	pthread_mutex_lock(&fs->inodes->lock);

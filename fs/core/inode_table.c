@@ -182,6 +182,14 @@ int inode_table_create(struct fs *fs)
 	return learn_chunks(fs);
 }
 
+bool inode_table_used_fits(const struct fs *fs)
+{
+	const struct inode_table *table = fs->inodes;
+
+	return table->used > INO_ROOT &&
+	       table->used <= atomic_load(&table->chunk_count) * INODE_CHUNK;
+}
+
 void inode_table_set_used(struct fs *fs, uint64_t used)
 {
 	fs->inodes->used = used;

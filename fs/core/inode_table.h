@@ -77,6 +77,8 @@ typedef int inode_slot_fn(struct fs *fs, uint64_t ino, inode_media *media,
 			  void *arg);
 int inode_table_scan(struct fs *fs, inode_slot_fn *fn, void *arg)
 	__attribute__((warn_unused_result));
+/* What the superblock says of it can be true. */
+bool inode_table_used_fits(const struct fs *fs);
 void inode_table_set_used(struct fs *fs, uint64_t used);
 /* At unmount: close and forget all that is in memory, whoever holds it. */
 void inode_table_evict(struct fs *fs);

@@ -28,7 +28,7 @@ static int check_root(struct fs *fs, uint64_t addr, uint64_t ino,
 	int err;
 
 	if (atomic_load_explicit(word, memory_order_relaxed) & bit)
-		return 0;
+		return node_block_identify(block, ino, addr);
 	err = node_block_check(block, ino, addr, TREE_XATTRS);
 	if (!err)
 		atomic_fetch_or_explicit(word, bit, memory_order_relaxed);

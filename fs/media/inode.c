@@ -57,7 +57,7 @@ static bool size_fits(const inode_media *inode)
 {
 	if (inode->size > INT64_MAX)
 		return false;
-	if (inode->format == INODE_INLINE && inode->size > INODE_AREA_BYTES)
+	if (!inode_inline_fits(inode))
 		return false;
 	if (inode->format == INODE_NOTHING && inode->size != 0)
 		return false;
@@ -104,6 +104,9 @@ int inode_media_check(const inode_media *inode, uint64_t ino)
 		return -EUCLEAN;
 	if (inode->mode == 0)
 		return 0;
+	/* It has no entry: nlink 0 would be an orphan's. */
+	if (ino == INO_ROOT && (!S_ISDIR(inode->mode) || inode->nlink == 0))
+		return -EUCLEAN;
 	if ((inode->mode & ~MODE_BITS) != 0 || !format_fits_mode(inode) ||
 	    !size_fits(inode) || !ranges_fit(inode))
 		return -EUCLEAN;

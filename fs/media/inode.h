@@ -17,6 +17,7 @@
 #ifndef UDAX_MEDIA_INODE_H
 #define UDAX_MEDIA_INODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define INODE_BYTES 512
@@ -81,5 +82,11 @@ void inode_media_seal(inode_media *inode);
 /* 0 or -EUCLEAN: magic, checksum, number, format against mode, ranges. */
 int inode_media_check(const inode_media *inode, uint64_t ino)
 	__attribute__((warn_unused_result));
+
+/* Part of that: what reads or writes `area` by `size` asks again. */
+static inline bool inode_inline_fits(const inode_media *inode)
+{
+	return inode->format != INODE_INLINE || inode->size <= INODE_AREA_BYTES;
+}
 
 #endif

@@ -130,6 +130,10 @@ int node_check(const node_media *node, unsigned capacity_bytes,
 int node_block_check(const void *block, uint64_t owner, uint64_t self,
 		     enum tree_kind kind) __attribute__((warn_unused_result));
 
+/* Part of that, in constant time: whose it is, and where. */
+int node_block_identify(const void *block, uint64_t owner, uint64_t self)
+	__attribute__((warn_unused_result));
+
 /*
  * Parts of node_check(), for a node that passed it and may have been written
  * to since: the header alone, which makes searching safe (constant time); one

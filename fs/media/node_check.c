@@ -219,13 +219,22 @@ int node_check(const node_media *node, unsigned capacity_bytes,
 	return 0;
 }
 
-int node_block_check(const void *block, uint64_t owner, uint64_t self,
-		     enum tree_kind kind)
+int node_block_identify(const void *block, uint64_t owner, uint64_t self)
 {
 	const node_block_media *prefix = block;
 
 	if (prefix->magic != NODE_BLOCK_MAGIC || prefix->owner != owner ||
 	    prefix->self != self)
+		return -EUCLEAN;
+	return 0;
+}
+
+int node_block_check(const void *block, uint64_t owner, uint64_t self,
+		     enum tree_kind kind)
+{
+	const node_block_media *prefix = block;
+
+	if (node_block_identify(block, owner, self) != 0)
 		return -EUCLEAN;
 	if (prefix->crc != crc32c_skipping(block, BLOCK_BYTES,
 					   offsetof(node_block_media, crc)))

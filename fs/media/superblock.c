@@ -102,6 +102,11 @@ static bool roll_fits(const superblock_media *sb)
 		      sizeof(sb->device_uuid)) == 0;
 }
 
+static bool in_area(uint64_t block, uint64_t start, uint64_t blocks)
+{
+	return block >= start && block - start < blocks;
+}
+
 static bool inode_root_fits(const superblock_media *sb)
 {
 	uint64_t block = addr_block(sb->inode_root);
@@ -109,8 +114,11 @@ static bool inode_root_fits(const superblock_media *sb)
 	if (addr_device(sb->inode_root) != sb->metadata_device ||
 	    addr_offset(sb->inode_root) % 512 != 0 || block == 0)
 		return false;
-	return sb->device_index != sb->metadata_device ||
-	       block < sb->size_blocks - 1;
+	if (sb->device_index != sb->metadata_device)
+		return true;
+	return block < sb->size_blocks - 1 &&
+	       !in_area(block, sb->journal_start, sb->journal_blocks) &&
+	       !in_area(block, sb->freemap_start, sb->freemap_blocks);
 }
 
 int superblock_check(const superblock_media *sb, uint64_t device_size_bytes)

@@ -68,10 +68,8 @@ static int check_every_time(const struct tree *tree,
 {
 	const node_media *node = (const node_media *)(block + 1);
 
-	if (block->magic != NODE_BLOCK_MAGIC || block->owner != tree->owner ||
-	    block->self != addr)
-		return -EUCLEAN;
-	if (node_header_check(node, NODE_BLOCK_BYTES, tree->kind) != 0)
+	if (node_block_identify(block, tree->owner, addr) != 0 ||
+	    node_header_check(node, NODE_BLOCK_BYTES, tree->kind) != 0)
 		return -EUCLEAN;
 	if (node->level != level || node->count == 0 ||
 	    !keys_in_range(node, range))

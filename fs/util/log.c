@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "util/log.h"
 
+#include "util/clock.h"
+
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 1024
+#define LIMIT_NS (60 * NS_PER_S)
 
 static const char *program = "udaxfs";
 static enum log_level shown = LOG_LEVEL_INFO;
@@ -52,6 +56,17 @@ static void write_stderr(const char *format, va_list args)
 	line[used++] = '\n';
 	if (write(STDERR_FILENO, line, used) < 0)
 		return; /* nowhere left to say so */
+}
+
+bool log_limit_pass(struct log_limit *limit)
+{
+	int64_t now = clock_monotonic_ns();
+
+	if (now >= atomic_load(&limit->until_ns)) {
+		atomic_store(&limit->until_ns, now + LIMIT_NS);
+		atomic_store(&limit->count, 0);
+	}
+	return atomic_fetch_add(&limit->count, 1) < LOG_BURST;
 }
 
 void log_line(enum log_level level, const char *format, ...)

@@ -13,6 +13,7 @@
 #define UDAX_UTIL_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level {
 	LOG_LEVEL_ERROR,
@@ -28,6 +29,23 @@ void log_to_syslog(void);
 
 void log_line(enum log_level level, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * For what a damaged filesystem can be made to say again and again: LOG_BURST
+ * lines of one place in the source, then LOG_BURST more a minute at most.
+ */
+#define LOG_BURST 5
+struct log_limit {
+	_Atomic int64_t until_ns;
+	_Atomic unsigned count;
+};
+bool log_limit_pass(struct log_limit *limit);
+#define log_error_limited(...)                                                 \
+	do {                                                                   \
+		static struct log_limit limit_;                                \
+		if (log_limit_pass(&limit_))                                   \
+			log_error(__VA_ARGS__);                                \
+	} while (0)
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...) log_line(LOG_LEVEL_WARN, __VA_ARGS__)

@@ -90,15 +90,15 @@ static int check(struct base *base, enum fsck_mode mode)
 	return status;
 }
 
-static struct walk_result mount_and_walk(struct base *base, bool read_only,
-					 unsigned seed)
+static struct walk_result mount_and_walk(struct base *base, struct walk_how how)
 {
 	struct walk_result result;
 
 	log_lines = log_errors = 0;
 	if (verbose)
-		fprintf(stderr, "mount %s\n", read_only ? "ro" : "rw");
-	walk_mount(base, read_only, seed, &result);
+		fprintf(stderr, "mount %s%s\n", how.read_only ? "ro" : "rw",
+			how.degraded ? ", degraded" : "");
+	walk_mount(base, &how, &result);
 	if (verbose && result.mount_error)
 		fprintf(stderr, "  refused: %s\n", result.why);
 	else if (verbose && result.damage)
@@ -125,10 +125,10 @@ static void check_mounts(struct base *base, unsigned seed)
 	bool clean = check(base, MODE_CHECK) == EXIT_CLEAN;
 	struct walk_result result;
 
-	result = mount_and_walk(base, true, 0);
+	result = mount_and_walk(base, (struct walk_how){ .read_only = true });
 	if (clean)
 		expect_whole(&result, "fsck calls it clean");
-	result = mount_and_walk(base, false, seed);
+	result = mount_and_walk(base, (struct walk_how){ .seed = seed });
 	/* A feature that may only be read is no damage. */
 	if (!clean || result.mount_error == -EROFS)
 		return;
@@ -145,7 +145,7 @@ static void check_repair(struct base *base)
 		return;
 	if (check(base, MODE_CHECK) != EXIT_CLEAN)
 		fuzz_fail("fsck -y left it sound, it said, and it is not");
-	result = mount_and_walk(base, false, 0);
+	result = mount_and_walk(base, (struct walk_how){ .seed = 0 });
 	expect_whole(&result, "mended by fsck -y");
 }
 
@@ -180,6 +180,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	mutate(base, map, data, size);
 	check_repair(base);
 	base_restore(base);
+	if (base->devices > 1 && seed % 4 == 0) {
+		mutate(base, map, data, size);
+		mount_and_walk(base, (struct walk_how){ .degraded = true,
+							.seed = seed });
+		base_restore(base);
+	}
 	return 0;
 }
 

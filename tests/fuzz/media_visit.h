@@ -38,6 +38,8 @@ struct visit {
 	uint64_t todo[VISIT_INODES];
 	unsigned todo_count;
 	unsigned names;
+	bool keeps; /* a lookup of all that was seen, as a kernel may */
+	uint64_t kept[VISIT_INODES / 64];
 	struct visit_name found[FOUND];
 	unsigned found_count;
 };

@@ -168,6 +168,25 @@ static void push(struct visit *visit, uint64_t ino)
 	visit->todo[visit->todo_count++] = ino;
 }
 
+/* The lookup that the caller has. */
+static bool keep(struct visit *visit, const struct inode *inode)
+{
+	uint64_t ino = inode->ino, bit = UINT64_C(1) << ino % 64;
+
+	if (!visit->keeps || ino >= VISIT_INODES || visit->kept[ino / 64] & bit)
+		return false;
+	visit->kept[ino / 64] |= bit;
+	return true;
+}
+
+static void forget_kept(struct visit *visit)
+{
+	for (uint64_t ino = 0; ino < VISIT_INODES; ino++)
+		if (visit->kept[ino / 64] >> ino % 64 & 1)
+			visit_forget(visit, inode_of(visit->fs, ino));
+	memset(visit->kept, 0, sizeof(visit->kept));
+}
+
 struct names {
 	unsigned count;
 	uint64_t cookie;
@@ -215,7 +234,8 @@ static void look_up(struct visit *visit, struct inode *dir, const char *name)
 	if (visit->names % 5 == 0 || stat.st_nlink == 1)
 		remember(visit, dir, name);
 	push(visit, inode->ino);
-	visit_forget(visit, inode);
+	if (!keep(visit, inode))
+		visit_forget(visit, inode);
 }
 
 static void read_dir(struct visit *visit, struct inode *dir)
@@ -290,10 +310,11 @@ static void check_why(const struct walk_result *result)
 			  result->mount_error, result->why);
 }
 
-void walk_mount(struct base *base, bool read_only, unsigned seed,
+void walk_mount(struct base *base, const struct walk_how *how,
 		struct walk_result *result)
 {
-	const struct fs_options options = { .read_only = read_only,
+	const struct fs_options options = { .read_only = how->read_only,
+					    .degraded = how->degraded,
 					    .dax = DAX_ALWAYS };
 	static struct visit visit;
 	char *paths[BASE_DEVICES];
@@ -302,20 +323,22 @@ void walk_mount(struct base *base, bool read_only, unsigned seed,
 	visit.result = result;
 	for (unsigned i = 0; i < base->devices; i++)
 		paths[i] = base->path[i];
-	result->mount_error = fs_mount(&visit.fs, paths, base->devices,
-				       &options, result->why,
-				       sizeof(result->why));
+	result->mount_error =
+		fs_mount(&visit.fs, paths, how->degraded ? 1 : base->devices,
+			 &options, result->why, sizeof(result->why));
 	if (result->mount_error) {
 		check_why(result);
 		return;
 	}
+	visit.keeps = how->seed & 1;
 	if (request_thread_init(visit.fs, &visit.request))
 		fuzz_fail("no request");
 	walk(&visit);
-	if (seed && !read_only) {
-		visit_change(&visit, seed);
+	if (how->seed && !how->read_only) {
+		visit_change(&visit, how->seed);
 		walk(&visit);
 	}
+	forget_kept(&visit);
 	request_thread_fini(&visit.request);
 	fs_unmount(visit.fs);
 }

@@ -20,8 +20,14 @@ struct walk_result {
 	uint64_t damaged_ino;
 };
 
-/* Mounted, walked, changed if a seed is given (not 0), walked again. */
-void walk_mount(struct base *base, bool read_only, unsigned seed,
+struct walk_how {
+	bool read_only;
+	bool degraded; /* without the second device */
+	unsigned seed; /* of changes; 0: none */
+};
+
+/* Mounted, walked, changed, walked again. */
+void walk_mount(struct base *base, const struct walk_how *how,
 		struct walk_result *result);
 
 #endif

@@ -192,6 +192,58 @@ START_TEST(damage_met_in_recovery_refuses_the_mount_in_one_line)
 }
 END_TEST
 
+/* Of both superblocks; sealed. */
+static void change_superblocks(void (*change)(superblock_media *sb))
+{
+	int fd = open(fixture_path("0"), O_RDWR);
+	superblock_media sb;
+	off_t second;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pread(fd, &sb, sizeof(sb), 0), sizeof(sb));
+	change(&sb);
+	superblock_seal(&sb);
+	second = (off_t)superblock_second_offset(sb.size_blocks);
+	ck_assert_int_eq(pwrite(fd, &sb, sizeof(sb), 0), sizeof(sb));
+	ck_assert_int_eq(pwrite(fd, &sb, sizeof(sb), second), sizeof(sb));
+	close(fd);
+}
+
+static void grow_in_roll(superblock_media *sb)
+{
+	sb->roll[0].size_blocks *= 2;
+}
+
+START_TEST(a_member_of_another_size_than_the_roll_says_is_refused)
+{
+	const struct fs_options options = { .dax = DAX_ALWAYS };
+
+	core_format(1, "32M");
+	change_superblocks(grow_in_roll);
+	ck_assert_int_eq(core_try_mount(1, &options), -EUCLEAN);
+	ck_assert_ptr_nonnull(strstr(core.why, ": not of the size that "));
+}
+END_TEST
+
+static void forget_inodes(superblock_media *sb)
+{
+	sb->inodes_used = UINT64_C(1) << 40;
+}
+
+START_TEST(a_count_of_inodes_that_cannot_be_is_found_anew)
+{
+	core_format(1, "32M");
+	core_mount(1);
+	take_notes();
+	core_unmount();
+	change_superblocks(forget_inodes);
+	core_mount(1);
+	compare_notes();
+	core_unmount();
+	core_fsck(1);
+}
+END_TEST
+
 START_TEST(what_is_no_udaxfs_is_refused)
 {
 	const struct fs_options options = { .dax = DAX_ALWAYS };
@@ -563,6 +615,9 @@ int main(void)
 	tcase_add_test(rules, orphans_of_a_crash_are_freed_by_the_next_mount);
 	tcase_add_test(rules,
 		       damage_met_in_recovery_refuses_the_mount_in_one_line);
+	tcase_add_test(rules,
+		       a_member_of_another_size_than_the_roll_says_is_refused);
+	tcase_add_test(rules, a_count_of_inodes_that_cannot_be_is_found_anew);
 	tcase_add_test(rules, what_is_no_udaxfs_is_refused);
 	tcase_add_test(rules, a_read_only_mount_recovers_in_memory_alone);
 	tcase_add_test(rules, files_go_to_the_devices_in_turn);

@@ -101,6 +101,25 @@ START_TEST(inode_refuses_wrong_fields)
 }
 END_TEST
 
+START_TEST(the_root_is_a_directory_and_no_orphan)
+{
+	inode_media inode = good_inode(INODE_EXTENTS);
+
+	inode.ino = INO_ROOT;
+	inode_media_seal(&inode);
+	ck_assert_int_eq(inode_media_check(&inode, INO_ROOT), -EUCLEAN);
+	inode = good_inode(INODE_ENTRIES);
+	inode.ino = INO_ROOT;
+	inode.mode = S_IFDIR | 0755;
+	inode.nlink = 2;
+	inode_media_seal(&inode);
+	ck_assert_int_eq(inode_media_check(&inode, INO_ROOT), 0);
+	inode.nlink = 0;
+	inode_media_seal(&inode);
+	ck_assert_int_eq(inode_media_check(&inode, INO_ROOT), -EUCLEAN);
+}
+END_TEST
+
 START_TEST(inode_refuses_pending_work_without_extents)
 {
 	inode_media inode = good_inode(INODE_INLINE);
@@ -166,6 +185,7 @@ int main(void)
 	tcase_add_test(rules, inode_slot_may_be_free_or_never_taken);
 	tcase_add_loop_test(rules, inode_refuses_wrong_fields, 0,
 			    COUNT(wrong_inodes));
+	tcase_add_test(rules, the_root_is_a_directory_and_no_orphan);
 	tcase_add_test(rules, inode_refuses_pending_work_without_extents);
 	tcase_add_test(rules, inode_refuses_sizes_its_format_cannot_hold);
 	tcase_add_test(rules, inode_survives_random_damage);

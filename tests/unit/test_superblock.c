@@ -109,6 +109,7 @@ static const struct wrong wrong_superblocks[] = {
 	WRONG(superblock_media, inode_root, 0),
 	WRONG(superblock_media, inode_root, 11 * BLOCK_BYTES + 1),
 	WRONG(superblock_media, inode_root, (DEVICE_BLOCKS - 1) * BLOCK_BYTES),
+	WRONG(superblock_media, inode_root, 1 * BLOCK_BYTES),
 	WRONG(superblock_media, roll[0].uuid[0], 0),
 	WRONG(superblock_media, roll[0].state, 0),
 	WRONG(superblock_media, roll[1].state, 3),
