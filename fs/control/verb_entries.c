@@ -127,9 +127,9 @@ static int add_extent(uint64_t offset, uint64_t length, unsigned device,
 	add_number(json, "length", length);
 	add_number(json, "device", device);
 	add_number(json, "device_offset", device_offset);
-	json_object_object_add(json, "unwritten",
-			       json_object_new_boolean(
-				       (flags & ~FILE_MAP_SHARED) != 0));
+	json_object_object_add(
+		json, "unwritten",
+		json_object_new_boolean((flags & ~FILE_MAP_SHARED) != 0));
 	json_object_object_add(
 		json, "shared",
 		json_object_new_boolean((flags & FILE_MAP_SHARED) != 0));

@@ -155,6 +155,7 @@ static const struct column extent_columns[] = {
 	{ "DEVICE", "device", NUMBER },
 	{ "DEVICE-OFFSET", "device_offset", SIZE },
 	{ "UNWRITTEN", "unwritten", TEXT },
+	{ "SHARED", "shared", TEXT },
 	{ NULL, NULL, TEXT },
 };
 
