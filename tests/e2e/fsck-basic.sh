@@ -122,14 +122,15 @@ found "a bit in the root directory's inode" "inode 1 .*checksum" inode
 cp --sparse=always "$good" "$dev"
 flip $(($(poke "$dev" where inode "$large") + 200))
 found "a bit in a file's inode" "inode $large .*checksum" inode
-like "... its directory misses it" "$out" "\"large\" names inode $large"
+like "... of which all else is there" "$out" "what can be is saved"
 cp --sparse=always "$good" "$dev"
 flip $(($(poke "$dev" where node "$dir") + 1000))
 found "a bit in a directory's node" "inode $dir \(/dir\): .*node .*damaged" tree
 cp --sparse=always "$good" "$dev"
 flip $(($(poke "$dev" where inode 0) + 60))
 found "a bit in the inode file's inode" "the inode file" inode
-status "-y leaves all that" 4 fsck.udaxfs -y "$dev"
+status "-p leaves all that" 4 fsck.udaxfs -p -f "$dev"
+like "... and says what to do" "$out" "run with -y"
 
 # --------------------------------------------- damage with a valid checksum
 damaged inode "$large" nlink 7
@@ -178,7 +179,7 @@ found "a journal that is not there" "no anchor of the journal holds" journal
 poke "$dev" super flags 0
 found "... and that is needed" "damaged, and not clean" journal
 damaged super inode_root 0x5000
-found "an inode file that is not there" "no other inode can be found" inode
+found "an inode file that is not there" "other inodes are searched for" inode
 damaged super incompat 1
 status "a feature of the future is not touched" 8 fsck.udaxfs -y "$dev"
 

@@ -2,9 +2,11 @@
 /*
  * blocks.h -- who owns which block: a bit each, and a list of quarrels
  *
- * During the second look (fsck.resolving) nothing is claimed: each claim is
- * compared with the quarrels instead, and the first that fits is the owner
- * that the first look met first, because both go the same way.
+ * Who claims first has it, but that metadata, which proves by its checksum
+ * that it belongs there, takes its blocks from data. During the second look
+ * nothing is claimed: each claim is compared with what is disputed instead. It
+ * goes the same way as the first look and so meets the first owner first; data
+ * that has lost is noted for mending (MEND_TREE).
  */
 #ifndef UDAX_FSCK_BLOCKS_H
 #define UDAX_FSCK_BLOCKS_H
@@ -26,12 +28,15 @@ enum claim blocks_claim(struct fsck *fsck, uint64_t addr, uint64_t blocks,
 			uint64_t ino, enum owner_kind kind);
 
 /*
- * A run of metadata that may be read now: claimed by ino for the first time,
- * on the metadata device. NULL otherwise, reported.
+ * A run of metadata in two steps: where it is, once that may be read, then,
+ * when the content has proved to be ino's, the claim. NULL, false: not its
+ * own; reported.
  */
-const void *blocks_claim_metadata(struct fsck *fsck, uint64_t addr,
-				  uint64_t blocks, uint64_t ino,
-				  enum owner_kind kind);
+const void *blocks_see_metadata(struct fsck *fsck, uint64_t addr,
+				uint64_t blocks, uint64_t ino,
+				enum owner_kind kind);
+bool blocks_claim_metadata(struct fsck *fsck, uint64_t addr, uint64_t blocks,
+			   uint64_t ino, enum owner_kind kind);
 
 /* Name both owners of each quarrel. */
 void blocks_report(struct fsck *fsck);

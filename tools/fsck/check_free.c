@@ -39,12 +39,14 @@ static void compare(struct fsck *fsck, const struct fsck_device *device,
 		lost += __builtin_popcountll(ours & ~theirs & mask);
 	}
 	if (leaked > 0)
-		problem_device(fsck, "free_map", device->device->path, false,
+		problem_device(fsck, "free_map", device->device->path,
+			       MENDED_SAFELY,
 			       "%ju blocks are marked used and have no owner, "
 			       "the first is %ju",
 			       (uintmax_t)leaked, (uintmax_t)first_leaked);
 	if (lost > 0)
-		problem_device(fsck, "free_map", device->device->path, false,
+		problem_device(fsck, "free_map", device->device->path,
+			       MENDED_SAFELY,
 			       "%ju blocks are marked free and have an owner, "
 			       "the first is %ju",
 			       (uintmax_t)lost, (uintmax_t)first_lost);
@@ -64,16 +66,16 @@ static void check_one(struct fsck *fsck, const struct fsck_device *device)
 	err = freemap_check(map, sb->freemap_blocks, sb->size_blocks,
 			    sb->generation, sb->lineage);
 	if (err != 0) {
-		problem_device(fsck, "free_map", device->device->path, false,
-			       err == -ESTALE
-				       ? "marked clean, but the free map is of "
+		problem_device(
+			fsck, "free_map", device->device->path, MENDED_SAFELY,
+			err == -ESTALE ? "marked clean, but the free map is of "
 					 "another generation"
 				       : "the free map is damaged");
 		return;
 	}
 	if (map->free_blocks != free_blocks)
-		problem_device(fsck, "free_map", device->device->path, false,
-			       "%ju blocks free, found %ju",
+		problem_device(fsck, "free_map", device->device->path,
+			       MENDED_SAFELY, "%ju blocks free, found %ju",
 			       (uintmax_t)map->free_blocks,
 			       (uintmax_t)free_blocks);
 	compare(fsck, device, (const uint64_t *)(const void *)(map + 1));
@@ -86,7 +88,7 @@ static void check_inodes_used(struct fsck *fsck)
 	if (fsck->sb->inodes_used != used)
 		problem_device(fsck, "superblock",
 			       fsck->device[fsck->metadata_device].device->path,
-			       false, "%ju inodes used, found %ju",
+			       MENDED_SAFELY, "%ju inodes used, found %ju",
 			       (uintmax_t)fsck->sb->inodes_used,
 			       (uintmax_t)used);
 }
@@ -95,6 +97,7 @@ void check_free(struct fsck *fsck)
 {
 	unsigned i;
 
+	fsck->counts.blocks_total = fsck->counts.blocks_used = 0;
 	for (i = 0; i < fsck->device_count; i++) {
 		const struct fsck_device *device = &fsck->device[i];
 
@@ -105,7 +108,7 @@ void check_free(struct fsck *fsck)
 						       device->sb.size_blocks);
 	}
 	/* what could not be read owns blocks, too: no use in comparing */
-	if (!fsck->clean || problems_left(fsck) > 0)
+	if (!fsck->clean || fsck->writing || !report_sound(fsck))
 		return;
 	check_inodes_used(fsck);
 	for (i = 0; i < fsck->device_count; i++)

@@ -11,7 +11,10 @@ static const char *path_of(const struct fsck *fsck)
 	return fsck->device[fsck->metadata_device].device->path;
 }
 
-/* A clean filesystem has nothing left to replay. */
+/*
+ * A clean filesystem has nothing left to replay. If there is a record after
+ * all, its number tells whether the anchor is old, or the mark is wrong.
+ */
 static void check_empty(struct fsck *fsck)
 {
 	const struct fsck_device *metadata =
@@ -22,29 +25,40 @@ static void check_empty(struct fsck *fsck)
 	uint64_t ring_bytes = (sb->journal_blocks - 1) << BLOCK_SHIFT;
 	const anchor_media *anchor;
 
+	fsck->reset_log = true;
 	if (anchor_pick(area, &anchor) != 0 ||
 	    anchor->ring_offset >= ring_bytes) {
-		problem_device(fsck, "journal", path_of(fsck), false,
+		problem_device(fsck, "journal", path_of(fsck), MENDED_SAFELY,
 			       "no anchor of the journal holds");
 		return;
 	}
 	if (record_check(
 		    (const void *)(area + BLOCK_BYTES + anchor->ring_offset),
 		    ring_bytes - anchor->ring_offset, anchor->sequence,
-		    sb->generation, sb->lineage) != -ENODATA)
-		problem_device(fsck, "journal", path_of(fsck), false,
-			       "marked clean, but record %ju is to be replayed",
-			       (uintmax_t)anchor->sequence);
+		    sb->generation, sb->lineage) == -ENODATA)
+		return;
+	fsck->reset_log = anchor->sequence < sb->journal_sequence;
+	problem_device(fsck, "journal", path_of(fsck),
+		       fsck->reset_log ? MENDED_SAFELY : MENDED_BY_YES,
+		       "marked clean, but record %ju is to be replayed",
+		       (uintmax_t)anchor->sequence);
+}
+
+/* Without the log: what is at home may be a part of what was promised. */
+static int go_on_without(struct fsck *fsck)
+{
+	problem_device(fsck, "journal", path_of(fsck), MENDED_BY_YES,
+		       "damaged, and not clean: what was not written home is "
+		       "lost");
+	fsck->reset_log = true;
+	return 0;
 }
 
 static int explain(struct fsck *fsck, int err)
 {
 	switch (err) {
 	case -EUCLEAN:
-		problem_device(fsck, "journal", path_of(fsck), false,
-			       "damaged, and not clean: the metadata behind it "
-			       "is not checked");
-		break;
+		return go_on_without(fsck);
 	case -ENODEV:
 		operational(fsck, "the journal has changes for a member that "
 				  "is missing");
@@ -60,9 +74,12 @@ int check_journal(struct fsck *fsck)
 {
 	int err;
 
+	fsck->log_first = fsck->sb->journal_sequence;
 	if (fsck->clean) {
 		check_empty(fsck);
-		return 0;
+		if (fsck->reset_log || fsck->options.mode == MODE_PREEN)
+			return 0;
+		fsck->clean = false; /* the mark is wrong */
 	}
 	if (may_write(fsck) && fsck->missing > 0) {
 		operational(fsck, "not cleanly unmounted and members are "
@@ -72,6 +89,7 @@ int check_journal(struct fsck *fsck)
 	err = journal_replay(&fsck->members, fsck->sb, &fsck->replay);
 	if (err != 0)
 		return explain(fsck, err);
+	fsck->log_first = fsck->replay.next_sequence;
 	if (!may_write(fsck))
 		note(fsck,
 		     "not cleanly unmounted; journal replays cleanly "

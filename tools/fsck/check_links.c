@@ -7,6 +7,15 @@
 
 enum reached { REACHED_UNKNOWN, REACHED_ROOT, REACHED_NOT, REACHED_CLIMBING };
 
+/* Its entry goes, and so it comes to lost+found. */
+static void break_loop(struct fsck *fsck, uint32_t at)
+{
+	struct fsck_inode *known = &fsck->inodes[at];
+
+	fsck_mend(fsck, known->parent, MEND_TREE);
+	known->mend |= MEND_OUT;
+}
+
 /*
  * From a directory up until something is known, then the same way again to
  * write it down: each directory is climbed from once, so all of it is linear.
@@ -28,8 +37,9 @@ static void climb(struct fsck *fsck, uint32_t from)
 		verdict = REACHED_ROOT;
 		break;
 	case REACHED_CLIMBING:
-		problem_inode(fsck, "link", at,
+		problem_inode(fsck, "link", at, MEND_OTHER,
 			      "the directory is below itself");
+		break_loop(fsck, at);
 		verdict = REACHED_NOT;
 		break;
 	default:
@@ -41,6 +51,25 @@ static void climb(struct fsck *fsck, uint32_t from)
 		inodes[at].reached = verdict;
 }
 
+static void check_orphan(struct fsck *fsck, uint64_t ino,
+			 const inode_media *inode)
+{
+	if (inode->nlink == 0 && !fsck->clean) {
+		fsck_mend(fsck, ino, MEND_FREE);
+		fsck->work++;
+	} else if (inode->nlink == 0) {
+		/* reported; who knows what it was */
+		fsck_mend(fsck, ino, MEND_LOST);
+	} else if (fsck->inodes[ino].type == DT_DIR) {
+		problem_inode(fsck, "link", ino, MEND_LOST,
+			      "the directory is in no directory");
+	} else {
+		problem_inode(fsck, "link", ino, MEND_LOST,
+			      "nlink is %u, but no directory names it",
+			      inode->nlink);
+	}
+}
+
 static void check_directory(struct fsck *fsck, uint64_t ino,
 			    const inode_media *inode)
 {
@@ -48,19 +77,13 @@ static void check_directory(struct fsck *fsck, uint64_t ino,
 	uint64_t parent = ino == INO_ROOT ? INO_ROOT : known->parent;
 	uint64_t nlink = 2 + (uint64_t)known->subdirs;
 
-	if (inode->nlink == 0 && known->links == 0 && ino != INO_ROOT)
-		return; /* an orphan */
-	if (ino != INO_ROOT && known->links == 0) {
-		problem_inode(fsck, "link", ino,
-			      "the directory is in no directory");
-		return;
-	}
 	if (inode->nlink != nlink)
-		problem_inode(fsck, "link", ino,
+		problem_inode(fsck, "link", ino, MEND_LINKS,
 			      "nlink is %u, found %ju (%u subdirectories)",
 			      inode->nlink, (uintmax_t)nlink, known->subdirs);
 	if (inode->parent_ino != parent)
-		problem_inode(fsck, "link", ino, "parent is %ju, found in %ju",
+		problem_inode(fsck, "link", ino, MEND_LINKS,
+			      "parent is %ju, found in %ju",
 			      (uintmax_t)inode->parent_ino, (uintmax_t)parent);
 }
 
@@ -69,21 +92,10 @@ static void check_file(struct fsck *fsck, uint64_t ino,
 {
 	uint32_t links = fsck->inodes[ino].links;
 
-	if (inode->format == INODE_SHARED) {
-		if (links > 0)
-			problem_inode(fsck, "link", ino,
-				      "is reserved, found %u names", links);
-		return;
-	}
-	if (inode->nlink == links)
-		return;
-	if (links == 0)
-		problem_inode(fsck, "link", ino,
-			      "nlink is %u, but no directory names it",
-			      inode->nlink);
-	else
-		problem_inode(fsck, "link", ino, "nlink is %u, found %u names",
-			      inode->nlink, links);
+	if (inode->nlink != links)
+		problem_inode(fsck, "link", ino, MEND_LINKS,
+			      "nlink is %u, found %u names", inode->nlink,
+			      links);
 }
 
 void check_links(struct fsck *fsck)
@@ -98,11 +110,13 @@ void check_links(struct fsck *fsck)
 
 		if (inode == NULL)
 			continue;
-		if (fsck->inodes[ino].type != DT_DIR) {
+		if (fsck->inodes[ino].type == DT_DIR)
+			climb(fsck, (uint32_t)ino);
+		if (fsck->inodes[ino].links == 0 && ino != INO_ROOT)
+			check_orphan(fsck, ino, inode);
+		else if (fsck->inodes[ino].type == DT_DIR)
+			check_directory(fsck, ino, inode);
+		else
 			check_file(fsck, ino, inode);
-			continue;
-		}
-		climb(fsck, (uint32_t)ino);
-		check_directory(fsck, ino, inode);
 	}
 }

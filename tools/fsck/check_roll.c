@@ -38,14 +38,14 @@ static bool belongs(struct fsck *fsck, unsigned index)
 
 	if (index >= truth->device_count || entry->state == 0 ||
 	    !same_bytes(own->device_uuid, entry->uuid)) {
-		problem_device(fsck, "roll", path, false,
+		problem_device(fsck, "roll", path, MENDED_NOT,
 			       "is not in the list of members");
 		return false;
 	}
 	if (entry->state == ROLL_PRESENT && same_history(truth, own))
 		return true;
 	if (own->generation != entry->generation) {
-		problem_device(fsck, "roll", path, false,
+		problem_device(fsck, "roll", path, MENDED_NOT,
 			       "is an old copy or was changed apart: its "
 			       "generation is %ju, the others know it at %ju",
 			       (uintmax_t)own->generation,
@@ -65,25 +65,26 @@ static void compare(struct fsck *fsck, unsigned index)
 	const char *path = member->device->path;
 	unsigned i;
 
+	/* where its second superblock was found says how large it is */
 	if (own->size_blocks != sb->roll[index].size_blocks)
-		problem_device(fsck, "roll", path, false,
+		problem_device(fsck, "roll", path, MENDED_SAFELY,
 			       "size is %ju blocks, the others say %ju",
 			       (uintmax_t)own->size_blocks,
 			       (uintmax_t)sb->roll[index].size_blocks);
 	if (own->metadata_device != sb->metadata_device ||
 	    own->inode_root != sb->inode_root ||
 	    own->hash_seed != sb->hash_seed)
-		problem_device(fsck, "roll", path, false,
+		problem_device(fsck, "roll", path, MENDED_SAFELY,
 			       "says otherwise where the metadata is");
 	if (own->generation != sb->generation && fsck->clean)
-		problem_device(fsck, "roll", path, false,
+		problem_device(fsck, "roll", path, MENDED_SAFELY,
 			       "generation is %ju, the metadata device's %ju",
 			       (uintmax_t)own->generation,
 			       (uintmax_t)sb->generation);
 	for (i = 0; i < sb->device_count && fsck->clean; i++)
 		if (own->roll[i].state != sb->roll[i].state ||
 		    !same_bytes(own->roll[i].uuid, sb->roll[i].uuid)) {
-			problem_device(fsck, "roll", path, false,
+			problem_device(fsck, "roll", path, MENDED_SAFELY,
 				       "has another list of members");
 			return;
 		}

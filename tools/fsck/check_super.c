@@ -12,6 +12,18 @@ static void set_aside(struct fsck *fsck, struct device *device)
 	fsck->aside.device[fsck->aside.count++] = device;
 }
 
+/* As at a mount: a copy that does not hold is no copy. */
+static bool store_copy(struct device *device, const superblock_media *good,
+		       uint64_t offset_bytes)
+{
+	const superblock_media copy = *good;
+
+	device_copy(device, device_at(device, offset_bytes), &copy,
+		    sizeof(copy));
+	device_drain(device);
+	return device_still_there(device);
+}
+
 static const superblock_media *second_copy(const struct device *device,
 					   const superblock_media *sb)
 {
@@ -27,7 +39,7 @@ static void check_other_copy(struct fsck *fsck, struct device *device,
 	bool first_holds = superblock_check(first, device->size_bytes) == 0;
 	uint64_t offset = first_holds ? device_offset(device, second) : 0;
 	const char *which = first_holds ? "second" : "primary";
-	bool fixed;
+	enum mend_class class = MENDED_SAFELY;
 
 	if (!damaged) {
 		if (first->sequence != second->sequence)
@@ -38,9 +50,11 @@ static void check_other_copy(struct fsck *fsck, struct device *device,
 			     (uintmax_t)second->sequence);
 		return;
 	}
-	fixed = may_write(fsck) && repair_superblock(device, sb, offset);
+	if (may_write(fsck))
+		class = store_copy(device, sb, offset) ? MENDED_ALREADY
+						       : MENDED_NOT;
 	problem_device(
-		fsck, "superblock", device->path, fixed,
+		fsck, "superblock", device->path, class,
 		"the %s superblock is damaged, the other one holds%s", which,
 		may_write(fsck) ? "" : "; a mount mends that, or fsck -p");
 }
@@ -51,8 +65,9 @@ static void report_none(struct fsck *fsck, const struct device *device, int err)
 		operational(fsck, "%s: vanished while it was read",
 			    device->path);
 	else if (err == -EUCLEAN)
-		problem_device(fsck, "superblock", device->path, false,
-			       "both superblocks are damaged");
+		problem_device(fsck, "superblock", device->path, MENDED_NOT,
+			       "both superblocks are damaged: nothing here "
+			       "tells what they said");
 	else if (err == -EPROTONOSUPPORT)
 		operational(fsck,
 			    "%s: has a version or feature of udaxfs that this "

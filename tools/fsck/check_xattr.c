@@ -23,13 +23,13 @@ static void check_name(struct xattr_scan *scan, uint64_t key,
 	case NAME_RIGHT:
 		break;
 	case NAME_WRONG_KEY:
-		problem_inode(scan->fsck, "xattr", scan->ino,
+		problem_inode(scan->fsck, "xattr", scan->ino, MEND_XATTRS,
 			      "attribute \"%s\" has key %#jx, which is not its "
 			      "hash",
 			      name, (uintmax_t)key);
 		break;
 	case NAME_TWICE:
-		problem_inode(scan->fsck, "xattr", scan->ino,
+		problem_inode(scan->fsck, "xattr", scan->ino, MEND_XATTRS,
 			      "attribute \"%s\" is there twice", name);
 		break;
 	}
@@ -41,20 +41,24 @@ static void check_value(struct xattr_scan *scan, const xattr_media *xattr,
 {
 	uint64_t blocks = ((uint64_t)xattr->value_length + BLOCK_BYTES - 1) >>
 			  BLOCK_SHIFT;
-	const void *value = blocks_claim_metadata(
-		scan->fsck, xattr->addr, blocks, scan->ino, OWNER_XATTR);
+	const void *value = blocks_see_metadata(scan->fsck, xattr->addr, blocks,
+						scan->ino, OWNER_XATTR);
 
 	scan->value_blocks += blocks;
-	if (value == NULL) {
-		scan->damaged = true;
-		return;
-	}
-	if (!scan->fsck->resolving &&
-	    crc32c(0, value, xattr->value_length) != xattr->value_crc)
-		problem_inode(scan->fsck, "xattr", scan->ino,
+	if (value != NULL && scan->fsck->look == LOOK_CLAIM &&
+	    crc32c(0, value, xattr->value_length) != xattr->value_crc) {
+		problem_inode(scan->fsck, "xattr", scan->ino, MEND_XATTRS,
 			      "the value of attribute \"%s\" in block %ju is "
 			      "damaged",
 			      name, (uintmax_t)addr_block(xattr->addr));
+		value = NULL;
+	}
+	if (value == NULL ||
+	    !blocks_claim_metadata(scan->fsck, xattr->addr, blocks, scan->ino,
+				   OWNER_XATTR)) {
+		fsck_mend(scan->fsck, scan->ino, MEND_XATTRS);
+		scan->damaged = true;
+	}
 }
 
 static void take_xattr(void *arg, uint64_t key, const void *bytes,
@@ -65,7 +69,7 @@ static void take_xattr(void *arg, uint64_t key, const void *bytes,
 	char name[256];
 
 	path_printable(name, sizeof(name), xattr->bytes, xattr->name_length);
-	if (!scan->fsck->resolving) {
+	if (scan->fsck->look == LOOK_CLAIM) {
 		scan->fsck->counts.xattrs++;
 		check_name(scan, key, xattr, name);
 	}
@@ -73,8 +77,8 @@ static void take_xattr(void *arg, uint64_t key, const void *bytes,
 		check_value(scan, xattr, name);
 }
 
-uint64_t check_xattrs(struct fsck *fsck, const inode_media *inode,
-		      bool *damaged)
+void check_xattrs(struct fsck *fsck, const inode_media *inode,
+		  struct inode_found *found)
 {
 	struct xattr_scan xattrs = { .fsck = fsck, .ino = inode->ino };
 	struct tree_scan scan = {
@@ -86,8 +90,8 @@ uint64_t check_xattrs(struct fsck *fsck, const inode_media *inode,
 	};
 
 	if (inode->xattr_root == ADDR_NONE)
-		return 0;
+		return;
 	tree_scan_block(&scan, inode->xattr_root);
-	*damaged = *damaged || scan.damaged || xattrs.damaged;
-	return scan.nodes + xattrs.value_blocks;
+	found->damaged = found->damaged || scan.damaged || xattrs.damaged;
+	found->blocks += scan.nodes + xattrs.value_blocks;
 }

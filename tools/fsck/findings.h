@@ -3,6 +3,8 @@
 #ifndef UDAX_FSCK_FINDINGS_H
 #define UDAX_FSCK_FINDINGS_H
 
+#include "fsck.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,6 +15,9 @@ struct finding {
 	uint64_t ino;
 	bool has_ino;
 	bool fixed;
+	uint16_t mend; /* of an inode's problem */
+	enum mend_class class;
+	char *path;   /* of the inode, or NULL */
 	char *device; /* path, or NULL */
 	char *message;
 };
@@ -21,9 +26,12 @@ struct findings {
 	struct finding *finding;
 	unsigned count;
 	unsigned room;
+	unsigned told; /* of them, to the user */
 	uint64_t not_kept;
-	uint64_t problems_left;
-	uint64_t problems_fixed;
+	uint64_t left; /* for good */
+	uint64_t fixed;
+	/* This round's, by class; names: the part that MEND_NAMES mends. */
+	uint64_t safe, by_yes, hopeless, names;
 	bool corrected;
 	bool operational;
 	bool progress_shown;

@@ -2,7 +2,9 @@
 #include "inodes.h"
 
 #include "blocks.h"
+#include "chunks.h"
 #include "report.h"
+#include "salvage.h"
 #include "tree_scan.h"
 
 #include <dirent.h>
@@ -13,7 +15,6 @@
 
 #define INODES_PER_BLOCK (BLOCK_BYTES / INODE_BYTES)
 #define INODES_MAX UINT32_MAX
-#define CHUNK_BLOCKS (INODE_CHUNK_BYTES / BLOCK_BYTES)
 
 struct chunk_scan {
 	struct fsck *fsck;
@@ -28,71 +29,62 @@ static struct device *metadata(const struct fsck *fsck)
 
 static void keep_chunk(struct chunk_scan *scan, struct chunk chunk)
 {
-	struct inode_file *file = &scan->fsck->inode_file;
-	struct chunk *more;
-	size_t room;
-
-	if (file->chunk_count == file->chunk_room) {
-		room = file->chunk_room ? file->chunk_room * 2 : 64;
-		more = realloc(file->chunks, room * sizeof(*more));
-		if (more == NULL) {
-			scan->out_of_memory = true;
-			return;
-		}
-		file->chunks = more;
-		file->chunk_room = room;
-	}
-	file->chunks[file->chunk_count++] = chunk;
+	if (chunks_add(&scan->fsck->inode_file, chunk) != 0)
+		scan->out_of_memory = true;
 }
 
 static void take_extent(void *arg, uint64_t key, const void *value,
 			unsigned length_bytes)
 {
 	struct chunk_scan *scan = arg;
+	struct fsck *fsck = scan->fsck;
 	const extent_media *extent = value;
+	bool whole = extent->flags == 0 && key % CHUNK_BLOCKS == 0 &&
+		     extent->blocks % CHUNK_BLOCKS == 0;
 
-	const void *claimed = blocks_claim_metadata(scan->fsck, extent->addr,
-						    extent->blocks,
-						    INO_INODE_FILE, OWNER_DATA);
-
-	if (scan->fsck->resolving)
+	if (fsck->look == LOOK_CLAIM) {
+		scan->blocks += extent->blocks;
+		fsck->counts.extents++;
+	}
+	if (!whole)
+		problem_inode(fsck, "extent", INO_INODE_FILE, MEND_TREE,
+			      "the extent at block %ju, %u blocks, is flagged "
+			      "or not whole chunks",
+			      (uintmax_t)key, extent->blocks);
+	if (!blocks_see_metadata(fsck, extent->addr, extent->blocks,
+				 INO_INODE_FILE, OWNER_DATA))
 		return;
-	scan->blocks += extent->blocks;
-	scan->fsck->counts.extents++;
-	if (extent->flags != 0 || key % CHUNK_BLOCKS != 0 ||
-	    extent->blocks % CHUNK_BLOCKS != 0)
-		problem_inode(
-			scan->fsck, "extent", INO_INODE_FILE,
-			"the extent at block %ju, %u blocks, is flagged "
-			"or not whole chunks",
-			(uintmax_t)key, extent->blocks);
-	else if (claimed)
+	if (!blocks_claim_metadata(fsck, extent->addr, extent->blocks,
+				   INO_INODE_FILE, OWNER_DATA))
+		fsck_mend(fsck, INO_INODE_FILE, MEND_TREE);
+	else if (whole && fsck->look == LOOK_CLAIM)
 		keep_chunk(scan,
 			   (struct chunk){ key, extent->addr, extent->blocks });
 }
 
-/* Slots up to the first gap; what lies behind one cannot be named. */
-static void measure(struct fsck *fsck, const inode_media *inode)
+/* Slots up to the end; what is not there is nothing but free slots. */
+static void measure(struct fsck *fsck, struct chunk_scan *scan)
 {
 	struct inode_file *file = &fsck->inode_file;
-	uint64_t end = 0, size_blocks = inode->size / BLOCK_BYTES;
-	size_t i;
+	uint64_t size_blocks = file->own.size / BLOCK_BYTES, end;
 
-	for (i = 0; i < file->chunk_count && file->chunks[i].block == end; i++)
-		end += file->chunks[i].blocks;
-	file->chunk_count = i;
-	if (inode->size % INODE_CHUNK_BYTES != 0)
-		problem_inode(fsck, "inode", INO_INODE_FILE,
+	if (file->own.size % INODE_CHUNK_BYTES != 0)
+		problem_inode(fsck, "inode", INO_INODE_FILE, MEND_TREE,
 			      "size is %ju, no multiple of %u",
-			      (uintmax_t)inode->size, INODE_CHUNK_BYTES);
-	if (end < size_blocks)
-		problem_inode(fsck, "inode", INO_INODE_FILE,
-			      "size is %ju blocks, but block %ju is not there: "
-			      "inodes from %ju on are not checked",
-			      (uintmax_t)size_blocks, (uintmax_t)end,
-			      (uintmax_t)(end * INODES_PER_BLOCK));
-	else if (end > size_blocks)
+			      (uintmax_t)file->own.size, INODE_CHUNK_BYTES);
+	end = chunks_end(file);
+	if (end < size_blocks || chunks_gap(file) < end)
+		problem_inode(fsck, "inode", INO_INODE_FILE, MEND_TREE,
+			      "size is %ju blocks, but block %ju is not there",
+			      (uintmax_t)size_blocks,
+			      (uintmax_t)chunks_gap(file));
+	if (file->mend & MEND_YES) {
+		if (chunks_search(fsck, &scan->blocks) != 0)
+			scan->out_of_memory = true;
+		end = chunks_end(file);
+	} else if (end > size_blocks) {
 		end = size_blocks;
+	}
 	file->inodes = end * INODES_PER_BLOCK;
 	if (file->inodes > INODES_MAX) {
 		operational(fsck, "%ju inodes: only the first %u are checked",
@@ -107,9 +99,34 @@ static bool is_inode_file(const inode_media *inode)
 	       S_ISREG(inode->mode) && inode->format == INODE_EXTENTS;
 }
 
-static const inode_media *inode_file(const struct fsck *fsck)
+/* An inode file of nothing: its chunks are to be searched. */
+static void make_own(inode_media *own)
 {
-	return device_at(metadata(fsck), addr_offset(fsck->sb->inode_root));
+	memset(own, 0, sizeof(*own));
+	own->mode = S_IFREG | 0600;
+	own->nlink = 1;
+	own->format = INODE_EXTENTS;
+	node_init((node_media *)own->area, INODE_AREA_BYTES, 0, TREE_EXTENTS);
+	inode_media_seal(own);
+}
+
+static void load_own(struct fsck *fsck)
+{
+	struct inode_file *file = &fsck->inode_file;
+	const inode_media *slot = device_at(metadata(fsck),
+					    addr_offset(fsck->sb->inode_root));
+
+	if (is_inode_file(slot)) {
+		file->own = *slot;
+		return;
+	}
+	problem_inode(fsck, "inode", INO_INODE_FILE, MEND_SLOT | MEND_TREE,
+		      "its inode in block %ju is damaged: other inodes are "
+		      "searched for",
+		      (uintmax_t)addr_block(fsck->sb->inode_root));
+	if (!salvage_slot(slot, INO_INODE_FILE, &file->own) ||
+	    !is_inode_file(&file->own))
+		make_own(&file->own);
 }
 
 static void scan_file(struct fsck *fsck, struct tree_scan *scan,
@@ -123,7 +140,7 @@ static void scan_file(struct fsck *fsck, struct tree_scan *scan,
 		.value = take_extent,
 		.arg = chunks,
 	};
-	tree_scan_inode(scan, inode_file(fsck));
+	tree_scan_inode(scan, &fsck->inode_file.own);
 }
 
 void inodes_look_again(struct fsck *fsck)
@@ -136,32 +153,31 @@ void inodes_look_again(struct fsck *fsck)
 
 int inodes_open(struct fsck *fsck)
 {
-	const inode_media *inode = inode_file(fsck);
+	struct inode_file *file = &fsck->inode_file;
 	struct chunk_scan chunks;
 	struct tree_scan scan;
 
-	if (!is_inode_file(inode)) {
-		problem_inode(fsck, "inode", INO_INODE_FILE,
-			      "its inode in block %ju is damaged: "
-			      "no other inode can be found",
-			      (uintmax_t)addr_block(fsck->sb->inode_root));
+	load_own(fsck);
+	scan_file(fsck, &scan, &chunks);
+	measure(fsck, &chunks);
+	if (!(file->mend & MEND_YES) &&
+	    file->own.blocks != chunks.blocks + scan.nodes)
+		problem_inode(fsck, "inode", INO_INODE_FILE, MEND_COUNTS,
+			      "blocks is %ju, found %ju",
+			      (uintmax_t)file->own.blocks,
+			      (uintmax_t)(chunks.blocks + scan.nodes));
+	if (file->chunk_count == 0) {
+		problem_inode(fsck, "inode", INO_INODE_FILE, 0,
+			      "no inode can be found");
 		return -EUCLEAN;
 	}
-	scan_file(fsck, &scan, &chunks);
-	measure(fsck, inode);
-	if (!scan.damaged && inode->blocks != chunks.blocks + scan.nodes)
-		problem_inode(fsck, "inode", INO_INODE_FILE,
-			      "blocks is %ju, found %ju",
-			      (uintmax_t)inode->blocks,
-			      (uintmax_t)(chunks.blocks + scan.nodes));
 	if (tree_env_init(&fsck->tree_env, &fsck->members,
 			  fsck->metadata_device) != 0)
 		chunks.out_of_memory = true;
-	fsck->inodes = calloc(fsck->inode_file.inodes + 1,
-			      sizeof(*fsck->inodes));
+	fsck->inodes = calloc(file->inodes + 1, sizeof(*fsck->inodes));
 	if (chunks.out_of_memory || fsck->inodes == NULL) {
 		operational(fsck, "out of memory for %ju inodes",
-			    (uintmax_t)fsck->inode_file.inodes);
+			    (uintmax_t)file->inodes);
 		return -ENOMEM;
 	}
 	return 0;
@@ -170,8 +186,13 @@ int inodes_open(struct fsck *fsck)
 void inodes_close(struct fsck *fsck)
 {
 	free(fsck->inode_file.chunks);
+	fsck->inode_file = (struct inode_file){ .chunks = NULL };
 	tree_env_fini(&fsck->tree_env);
 	free(fsck->inodes);
+	fsck->inodes = NULL;
+	free(fsck->saved);
+	fsck->saved = NULL;
+	fsck->saved_count = fsck->saved_room = 0;
 }
 
 uint64_t inodes_in_use(const struct fsck *fsck)
@@ -183,7 +204,7 @@ uint64_t inodes_in_use(const struct fsck *fsck)
 	       counts->others;
 }
 
-const inode_media *inodes_slot(const struct fsck *fsck, uint64_t ino)
+uint64_t inodes_addr(const struct fsck *fsck, uint64_t ino)
 {
 	const struct inode_file *file = &fsck->inode_file;
 	uint64_t block = ino / INODES_PER_BLOCK;
@@ -199,10 +220,23 @@ const inode_media *inodes_slot(const struct fsck *fsck, uint64_t ino)
 			high = middle;
 	}
 	chunk = &file->chunks[low];
-	return device_at(metadata(fsck),
-			 addr_offset(chunk->addr) +
-				 (block - chunk->block) * BLOCK_BYTES +
-				 ino % INODES_PER_BLOCK * INODE_BYTES);
+	if (chunk->addr == ADDR_NONE)
+		return ADDR_NONE;
+	return chunk->addr + (block - chunk->block) * BLOCK_BYTES +
+	       ino % INODES_PER_BLOCK * INODE_BYTES;
+}
+
+const inode_media *inodes_slot(const struct fsck *fsck, uint64_t ino)
+{
+	static const inode_media lost;
+	uint64_t addr;
+
+	if (fsck->inodes[ino].mend & MEND_SAVED)
+		return salvage_find(fsck, ino);
+	addr = inodes_addr(fsck, ino);
+	if (addr == ADDR_NONE)
+		return &lost;
+	return device_at(metadata(fsck), addr_offset(addr));
 }
 
 const inode_media *inodes_find(const struct fsck *fsck, uint64_t ino)

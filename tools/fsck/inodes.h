@@ -19,7 +19,9 @@ void inodes_close(struct fsck *fsck);
 /* Slots in use, the inode file's and that of shared blocks, too. */
 uint64_t inodes_in_use(const struct fsck *fsck);
 
-/* As it stands on the media, sound or not; ino < inode_file.inodes. */
+/* Where it stands; ADDR_NONE: its chunk is lost. ino < inode_file.inodes. */
+uint64_t inodes_addr(const struct fsck *fsck, uint64_t ino);
+/* What was saved of it, or as it stands on the media, sound or not. */
 const inode_media *inodes_slot(const struct fsck *fsck, uint64_t ino);
 /* One in use that has passed its check, or NULL. */
 const inode_media *inodes_find(const struct fsck *fsck, uint64_t ino);

@@ -34,15 +34,20 @@ int report_init(struct fsck *fsck)
 	return 0;
 }
 
+static void finding_fini(struct finding *finding)
+{
+	free(finding->path);
+	free(finding->device);
+	free(finding->message);
+}
+
 void report_fini(struct fsck *fsck)
 {
 	struct findings *all = fsck->findings;
 	unsigned i;
 
-	for (i = 0; i < all->count; i++) {
-		free(all->finding[i].device);
-		free(all->finding[i].message);
-	}
+	for (i = 0; i < all->count; i++)
+		finding_fini(&all->finding[i]);
 	free(all->finding);
 	free(all);
 }
@@ -68,61 +73,102 @@ static struct finding *finding_new(struct findings *all)
 	return more;
 }
 
-static void say(struct fsck *fsck, const char *subject, const char *message,
-		const char *end)
+static void say(struct fsck *fsck, const struct finding *what)
 {
+	const char *end = what->fixed ? " (fixed)" : "";
+
 	if (fsck->options.json)
 		return;
 	progress_end(fsck);
-	if (subject[0] != '\0')
-		printf("%s: %s%s\n", subject, message, end);
+	if (what->has_ino)
+		printf("inode %ju (%s): %s%s\n", (uintmax_t)what->ino,
+		       what->path ? what->path : "?", what->message, end);
+	else if (what->device)
+		printf("%s: %s%s\n", what->device, what->message, end);
 	else
-		printf("%s%s\n", message, end);
+		printf("%s\n", what->message);
 }
 
-static void keep(struct fsck *fsck, const struct finding *what,
-		 const char *subject, const char *message)
+static void say_new(struct fsck *fsck)
+{
+	struct findings *all = fsck->findings;
+
+	while (all->told < all->count) {
+		const struct finding *what = &all->finding[all->told++];
+
+		if (what->message)
+			say(fsck, what);
+	}
+}
+
+static void count(struct findings *all, const struct finding *what)
+{
+	switch (what->class) {
+	case MENDED_NOT:
+		all->hopeless++;
+		break;
+	case MENDED_ALREADY:
+		all->fixed++;
+		break;
+	case MENDED_SAFELY:
+		all->safe++;
+		break;
+	case MENDED_BY_YES:
+		all->by_yes++;
+		break;
+	}
+	if (what->mend && !(what->mend & ~MEND_NAMES))
+		all->names++;
+}
+
+/* Takes what's path and device. */
+static void keep(struct fsck *fsck, struct finding *what, const char *message)
 {
 	struct findings *all = fsck->findings;
 	struct finding *finding = finding_new(all);
 
-	if (what->kind != NULL && what->fixed)
-		all->problems_fixed++;
-	else if (what->kind != NULL)
-		all->problems_left++;
+	if (what->kind != NULL) {
+		count(all, what);
+		what->fixed = what->class == MENDED_ALREADY;
+	}
 	if (finding == NULL) {
 		all->not_kept++;
-		free(what->device);
+		finding_fini(what);
 		return;
 	}
 	*finding = *what;
 	finding->message = strdup(message);
-	say(fsck, subject, message, what->fixed ? " (fixed)" : "");
+	if (!may_write(fsck))
+		say_new(fsck);
 }
 
 void problem_inode(struct fsck *fsck, const char *kind, uint64_t ino,
-		   const char *format, ...)
+		   unsigned mend, const char *format, ...)
 {
-	char message[MESSAGE_BYTES], subject[64 + PATH_TEXT_BYTES];
-	char path[PATH_TEXT_BYTES];
+	char message[MESSAGE_BYTES], path[PATH_TEXT_BYTES];
 	struct finding what = { .kind = kind, .ino = ino, .has_ino = true };
 	va_list args;
 
-	if (fsck->resolving)
+	if (fsck->look != LOOK_CLAIM)
 		return;
+	fsck_mend(fsck, ino, mend);
+	what.mend = (uint16_t)mend;
+	if (mend & MEND_YES)
+		what.class = MENDED_BY_YES;
+	else
+		what.class = mend ? MENDED_SAFELY : MENDED_NOT;
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	path_of_inode(fsck, ino, path);
-	snprintf(subject, sizeof(subject), "inode %ju (%s)", (uintmax_t)ino,
-		 path);
-	keep(fsck, &what, subject, message);
+	what.path = strdup(path);
+	keep(fsck, &what, message);
 }
 
 void problem_device(struct fsck *fsck, const char *kind, const char *device,
-		    bool fixed, const char *format, ...)
+		    enum mend_class class, const char *format, ...)
 {
-	struct finding what = { .kind = kind, .fixed = fixed };
+	struct finding what = { .kind = kind, .class = class };
 	char message[MESSAGE_BYTES];
 	va_list args;
 
@@ -130,7 +176,7 @@ void problem_device(struct fsck *fsck, const char *kind, const char *device,
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	what.device = strdup(device);
-	keep(fsck, &what, device, message);
+	keep(fsck, &what, message);
 }
 
 void note(struct fsck *fsck, const char *format, ...)
@@ -142,7 +188,7 @@ void note(struct fsck *fsck, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	keep(fsck, &what, "", message);
+	keep(fsck, &what, message);
 }
 
 void corrected(struct fsck *fsck, const char *format, ...)
@@ -155,7 +201,7 @@ void corrected(struct fsck *fsck, const char *format, ...)
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	fsck->findings->corrected = true;
-	keep(fsck, &what, "", message);
+	keep(fsck, &what, message);
 }
 
 void operational(struct fsck *fsck, const char *format, ...)
@@ -172,9 +218,77 @@ void operational(struct fsck *fsck, const char *format, ...)
 	log_error("%s", message);
 }
 
-uint64_t problems_left(const struct fsck *fsck)
+void report_settle(struct fsck *fsck)
 {
-	return fsck->findings->problems_left;
+	struct findings *all = fsck->findings;
+
+	all->left += all->hopeless;
+	all->hopeless = 0;
+	say_new(fsck);
+}
+
+bool report_sound(const struct fsck *fsck)
+{
+	const struct findings *all = fsck->findings;
+
+	return all->safe + all->by_yes + all->hopeless == 0;
+}
+
+bool report_mendable(struct fsck *fsck)
+{
+	const struct findings *all = fsck->findings;
+
+	if (!may_write(fsck))
+		return false;
+	if (fsck->options.mode == MODE_PREEN && all->by_yes + all->hopeless > 0)
+		return false;
+	return all->safe + all->by_yes + fsck->work > 0;
+}
+
+/* The next round sees to it: a step for names, which was not done, and what
+ * cannot be mended. */
+static bool found_again(const struct finding *what, enum round_end end)
+{
+	if (what->kind == NULL)
+		return false;
+	if (what->class == MENDED_NOT)
+		return true;
+	return end == ROUND_MENDED_TOP && what->mend &&
+	       !(what->mend & ~MEND_NAMES);
+}
+
+static void end_kept(struct findings *all, enum round_end end)
+{
+	unsigned i, to = all->told;
+
+	for (i = all->told; i < all->count; i++) {
+		struct finding *what = &all->finding[i];
+
+		if (end != ROUND_LEFT && found_again(what, end)) {
+			finding_fini(what);
+			continue;
+		}
+		if (what->kind && end != ROUND_LEFT)
+			what->fixed = true;
+		all->finding[to++] = *what;
+	}
+	all->count = to;
+}
+
+void report_round(struct fsck *fsck, enum round_end end)
+{
+	struct findings *all = fsck->findings;
+
+	end_kept(all, end);
+	say_new(fsck);
+	if (end == ROUND_LEFT) {
+		all->left += all->safe + all->by_yes + all->hopeless;
+	} else {
+		all->fixed += all->safe + all->by_yes;
+		if (end == ROUND_MENDED_TOP)
+			all->fixed -= all->names;
+	}
+	all->safe = all->by_yes = all->hopeless = all->names = 0;
 }
 
 int report_exit(const struct fsck *fsck)
@@ -182,9 +296,9 @@ int report_exit(const struct fsck *fsck)
 	const struct findings *all = fsck->findings;
 	int status = EXIT_CLEAN;
 
-	if (all->problems_fixed > 0 || all->corrected)
+	if (all->fixed > 0 || all->corrected)
 		status |= EXIT_CORRECTED;
-	if (all->problems_left > 0)
+	if (all->left > 0)
 		status |= EXIT_LEFT;
 	if (all->operational)
 		status |= EXIT_OPERATIONAL;

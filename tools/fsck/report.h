@@ -1,33 +1,38 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * report.h -- what a check found, told once: a line as it is found, and all of
- * it in the JSON object at the end
+ * report.h -- what a check found, told once: as a line, and all of it in the
+ * JSON object at the end
  *
  * A problem is something that is wrong on the media; a note is legal but worth
  * knowing; an operational error is that this program could not do its work.
  * Lines go to standard output, operational errors to standard error. With
- * --json only the object goes to standard output.
+ * --json only the object goes to standard output. A line is printed as its
+ * problem is found; while mending, at the end of the round, which knows
+ * whether it is fixed.
  */
 #ifndef UDAX_FSCK_REPORT_H
 #define UDAX_FSCK_REPORT_H
+
+#include "fsck.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define FINDINGS_MAX 1000
 
-struct fsck;
-
 int report_init(struct fsck *fsck) __attribute__((warn_unused_result));
 void report_fini(struct fsck *fsck);
 
-/* kind: one word, the same for all problems of a sort; see fsck.udaxfs(8). */
+/*
+ * kind: one word, the same for all problems of a sort; see fsck.udaxfs(8).
+ * mend: MEND_*, noted at the inode; 0: nothing can be done.
+ */
 void problem_inode(struct fsck *fsck, const char *kind, uint64_t ino,
-		   const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-/* device: its path; fixed: it has been mended already. */
+		   unsigned mend, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+/* device: its path. */
 void problem_device(struct fsck *fsck, const char *kind, const char *device,
-		    bool fixed, const char *format, ...)
+		    enum mend_class class, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 void note(struct fsck *fsck, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -37,7 +42,21 @@ void corrected(struct fsck *fsck, const char *format, ...)
 void operational(struct fsck *fsck, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-uint64_t problems_left(const struct fsck *fsck);
+/* Before the first round: what nothing can mend is left for good. */
+void report_settle(struct fsck *fsck);
+
+/* What this round found and what has become of it. */
+enum round_end {
+	ROUND_LEFT,	 /* nothing was mended */
+	ROUND_MENDED,	 /* all that can be */
+	ROUND_MENDED_TOP /* but what MEND_NAMES does: found again if it is so */
+};
+void report_round(struct fsck *fsck, enum round_end end);
+/* Would mending be of use, and may this mode do it? */
+bool report_mendable(struct fsck *fsck);
+/* This round has found nothing so far. */
+bool report_sound(const struct fsck *fsck);
+
 int report_exit(const struct fsck *fsck);
 
 /* Raw counts while something takes long: to a terminal, or to -C's fd. */

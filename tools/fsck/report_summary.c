@@ -43,6 +43,7 @@ static struct json_object *problem_json(const struct finding *finding)
 	json_object_object_add(
 		out, "inode",
 		finding->has_ino ? json_object_new_uint64(finding->ino) : NULL);
+	add_text(out, "path", finding->path);
 	add_text(out, "device", finding->device);
 	add_text(out, "message", finding->message);
 	add_bool(out, "fixed", finding->fixed);
@@ -66,8 +67,8 @@ static void add_findings(const struct fsck *fsck, struct json_object *out)
 							     finding->message));
 	}
 	json_object_object_add(out, "problems", problems);
-	add_number(out, "problems_left", all->problems_left);
-	add_number(out, "problems_fixed", all->problems_fixed);
+	add_number(out, "problems_left", all->left);
+	add_number(out, "problems_fixed", all->fixed);
 	add_number(out, "findings_not_listed", all->not_kept);
 	json_object_object_add(out, "notes", notes);
 }
@@ -155,17 +156,16 @@ static void print_verdict(const struct fsck *fsck)
 	if (!fsck->sb)
 		return;
 	uuid_unparse_lower(fsck->sb->fs_uuid, uuid);
-	if (all->problems_left > 0)
+	if (all->left > 0)
 		printf("%s: %ju problems left, %ju fixed\n", uuid,
-		       (uintmax_t)all->problems_left,
-		       (uintmax_t)all->problems_fixed);
+		       (uintmax_t)all->left, (uintmax_t)all->fixed);
 	else if (all->operational)
 		printf("%s: could not be checked in full\n", uuid);
 	else if (!fsck->checked)
 		printf("%s: marked clean, not checked further\n", uuid);
-	else if (all->problems_fixed > 0)
+	else if (all->fixed > 0)
 		printf("%s: %ju problems fixed, none left\n", uuid,
-		       (uintmax_t)all->problems_fixed);
+		       (uintmax_t)all->fixed);
 	else
 		printf("%s: %s, %ju files, %ju directories\n", uuid,
 		       fsck->missing + fsck->removed ? "what is here is clean"

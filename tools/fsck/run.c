@@ -4,32 +4,83 @@
 #include "blocks.h"
 #include "device/guard.h"
 #include "inodes.h"
+#include "mend.h"
 #include "report.h"
 #include "shared.h"
+#include "write.h"
 #include "util/log.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 
+/* What a round begins with. */
+static void forget(struct fsck *fsck)
+{
+	shared_close(fsck);
+	inodes_close(fsck);
+	blocks_fini(fsck);
+	fsck->counts = (struct fsck_counts){ .files = 0 };
+	fsck->work = 0;
+}
+
+/* False: it could not be done. */
+static bool check_round(struct fsck *fsck)
+{
+	if (check_inodes(fsck) != 0)
+		return false;
+	check_links(fsck);
+	check_free(fsck);
+	return true;
+}
+
+static void mark_clean(struct fsck *fsck)
+{
+	bool was_clean = fsck->clean && !fsck->writing;
+
+	if (!may_write(fsck) || was_clean || fsck->missing > 0 ||
+	    report_exit(fsck) & ~EXIT_CORRECTED)
+		return;
+	if (write_clean(fsck) == 0)
+		corrected(fsck, "marked clean");
+	else
+		operational(fsck, "cannot be marked clean: a write failed");
+}
+
+static void say_what_is_left(struct fsck *fsck)
+{
+	if (fsck->options.mode == MODE_PREEN && !report_sound(fsck))
+		note(fsck, "not everything is safe to mend: run with -y");
+	if (!may_write(fsck) && fsck->counts.orphans > 0 && !fsck->clean)
+		note(fsck,
+		     "%ju inodes without a name: the next mount frees them",
+		     (uintmax_t)fsck->counts.orphans);
+}
+
 /* In the order of fsck.h; an early return leaves `checked` unset. */
 static void check(struct fsck *fsck, const char *const *paths, unsigned count)
 {
+	unsigned round;
+
 	if (check_super(fsck, paths, count) != 0 || check_roll(fsck) != 0)
 		return;
 	if (fsck->options.mode == MODE_PREEN && !fsck->options.force &&
-	    fsck->clean && problems_left(fsck) == 0)
+	    fsck->clean && report_sound(fsck))
 		return;
-	if (check_journal(fsck) != 0 || check_inodes(fsck) != 0)
+	if (check_journal(fsck) != 0)
 		return;
-	check_links(fsck);
-	check_free(fsck);
+	report_settle(fsck);
+	for (round = 1;; round++) {
+		if (!check_round(fsck))
+			return;
+		if (round == ROUNDS_MAX || fsck->gave_up ||
+		    !report_mendable(fsck) || !mend_round(fsck))
+			break;
+		forget(fsck);
+	}
 	fsck->checked = true;
-	if (fsck->counts.orphans > 0 && !fsck->clean)
-		note(fsck,
-		     "%ju inodes without a name: the next mount frees "
-		     "them",
-		     (uintmax_t)fsck->counts.orphans);
-	repair_mark_clean(fsck);
+	say_what_is_left(fsck);
+	report_round(fsck, ROUND_LEFT);
+	mark_clean(fsck);
 }
 
 static void check_devices_last(struct fsck *fsck)
@@ -62,11 +113,13 @@ int fsck_run(const struct fsck_options *options, const char *const *paths,
 	}
 	fsck->options = *options;
 	check(fsck, paths, count);
+	report_round(fsck, ROUND_LEFT); /* of a round cut short */
 	check_devices_last(fsck);
 	status = report_summary(fsck);
 	report_fini(fsck);
-	inodes_close(fsck);
+	write_fini(fsck);
 	shared_close(fsck);
+	inodes_close(fsck);
 	blocks_fini(fsck);
 	members_close(&fsck->members);
 	members_close(&fsck->aside);

@@ -1,189 +1,293 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "shared.h"
 
+#include "build.h"
+#include "inodes.h"
 #include "report.h"
 #include "tree_scan.h"
+#include "write.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
-static uint64_t run_end(const struct shared_run *run)
-{
-	return run->key + run->blocks;
-}
+#define REPORTS_MAX 16 /* runs that are named */
 
-static bool keep(struct shared_runs *runs, struct shared_run run)
+/* ----------------------------------------------------------------- owners */
+
+static void add(struct fsck *fsck, struct shared_runs *runs,
+		struct shared_run run)
 {
 	struct shared_run *more;
-	uint32_t *found;
 
 	if (runs->count == runs->room) {
-		size_t room = runs->room ? runs->room * 2 : 64;
+		size_t room = runs->room * 2 + 64;
 
 		more = reallocarray(runs->run, room, sizeof(*more));
-		if (more == NULL)
-			return false;
+		if (more == NULL) {
+			if (!fsck->shared.out_of_memory)
+				operational(fsck,
+					    "out of memory for shared blocks");
+			fsck->shared.out_of_memory = true;
+			return;
+		}
 		runs->run = more;
 		runs->room = room;
 	}
-	found = calloc(run.blocks, sizeof(*found));
-	if (found == NULL)
-		return false;
-	run.found = found;
 	runs->run[runs->count++] = run;
-	return true;
 }
 
-/* Of a member that is not here only the roll knows the size. */
-static bool fits(const struct fsck *fsck, uint64_t key, uint64_t blocks)
+static int by_place(const void *one, const void *other)
 {
-	const struct shared_runs *runs = &fsck->shared;
-	uint64_t addr = key << BLOCK_SHIFT;
+	const uint64_t *a = one, *b = other;
 
-	if (runs->count > 0 && key < run_end(&runs->run[runs->count - 1]))
-		return false;
-	return addr_block(addr) + blocks <=
-	       fsck->sb->roll[addr_device(addr)].size_blocks;
+	return *a < *b ? -1 : *a > *b;
 }
+
+static void sort_ends(const struct shared_runs *runs, uint64_t *starts,
+		      uint64_t *ends)
+{
+	size_t i;
+
+	for (i = 0; i < runs->count; i++) {
+		starts[i] = runs->run[i].key;
+		ends[i] = runs->run[i].end;
+	}
+	qsort(starts, runs->count, sizeof(*starts), by_place);
+	qsort(ends, runs->count, sizeof(*ends), by_place);
+}
+
+/* Flagged extents, each with one owner, to runs of equal owners. */
+static void sum_up(struct fsck *fsck, const struct shared_runs *flagged,
+		   struct shared_runs *sums)
+{
+	size_t count = flagged->count, start = 0, end = 0;
+	uint64_t *starts = calloc(count + 1, sizeof(*starts));
+	uint64_t *ends = calloc(count + 1, sizeof(*ends));
+	uint64_t at = 0, next;
+	uint32_t owners = 0;
+
+	if (starts == NULL || ends == NULL) {
+		fsck->shared.out_of_memory = true;
+		count = 0;
+	} else {
+		sort_ends(flagged, starts, ends);
+	}
+	while (end < count) {
+		next = start < count && starts[start] < ends[end]
+			       ? starts[start]
+			       : ends[end];
+		if (owners > 0 && next > at)
+			add(fsck, sums,
+			    (struct shared_run){ at, next, owners });
+		for (; start < count && starts[start] == next; start++)
+			owners++;
+		for (; end < count && ends[end] == next; end++)
+			owners--;
+		at = next;
+	}
+	free(starts);
+	free(ends);
+}
+
+/* ------------------------------------------------------------------- read */
 
 static void take_run(void *arg, uint64_t key, const void *value,
 		     unsigned length_bytes)
 {
 	struct fsck *fsck = arg;
-	struct shared_runs *runs = &fsck->shared;
+	struct shared_runs *told = &fsck->shared.told;
 	const shared_media *shared = value;
-	enum claim claim = blocks_claim(fsck, key << BLOCK_SHIFT,
-					shared->blocks, INO_SHARED, OWNER_DATA);
+	uint64_t end = key + shared->blocks;
 
-	if (fsck->resolving || (claim != CLAIM_OK && claim != CLAIM_MISSING))
+	if (fsck->look != LOOK_CLAIM)
 		return;
-	if (!fits(fsck, key, shared->blocks)) {
-		problem_inode(fsck, "shared", INO_SHARED,
+	if (told->count > 0 && key < told->run[told->count - 1].end) {
+		problem_inode(fsck, "shared", INO_SHARED, MEND_SHARED,
 			      "the run at block %ju of device %u overlaps the "
-			      "one before, or ends behind the device",
+			      "one before",
 			      (uintmax_t)addr_block(key << BLOCK_SHIFT),
 			      addr_device(key << BLOCK_SHIFT));
 		return;
 	}
-	if (!keep(runs, (struct shared_run){ .key = key,
-					     .blocks = shared->blocks,
-					     .owners = shared->owners }) &&
-	    !runs->out_of_memory) {
-		operational(fsck, "out of memory for shared blocks");
-		runs->out_of_memory = true;
-	}
+	add(fsck, told, (struct shared_run){ key, end, shared->owners });
 }
 
-uint64_t check_shared(struct fsck *fsck, const inode_media *inode,
-		      bool *damaged)
+static bool is_sound(const inode_media *inode)
+{
+	return inode_media_check(inode, INO_SHARED) == 0 &&
+	       inode->format == INODE_SHARED && inode->xattr_root == ADDR_NONE;
+}
+
+void shared_open(struct fsck *fsck)
 {
 	struct tree_scan scan = {
 		.fsck = fsck,
-		.ino = inode->ino,
+		.ino = INO_SHARED,
 		.kind = TREE_SHARED,
 		.value = take_run,
 		.arg = fsck,
 	};
+	const inode_media *inode;
 
-	tree_scan_inode(&scan, inode);
-	*damaged = *damaged || scan.damaged;
-	return scan.nodes;
-}
-
-/* The first run that ends behind key, or the count. */
-static size_t find(const struct shared_runs *runs, uint64_t key)
-{
-	size_t low = 0, high = runs->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (run_end(&runs->run[middle]) <= key)
-			low = middle + 1;
-		else
-			high = middle;
+	if (!shares(fsck) || fsck->inode_file.inodes <= INO_SHARED)
+		return;
+	inode = inodes_slot(fsck, INO_SHARED);
+	if (!is_sound(inode)) {
+		problem_inode(fsck, "shared", INO_SHARED, MEND_SHARED,
+			      "is reserved for shared blocks, and damaged");
+		return;
 	}
-	return low;
-}
-
-static void count(struct fsck *fsck, struct shared_run *run, uint64_t from,
-		  uint64_t to)
-{
-	for (; from < to && !fsck->resolving; from++)
-		if (run->found[from - run->key] < UINT32_MAX)
-			run->found[from - run->key]++;
+	tree_scan_inode(&scan, inode);
+	if (!scan.damaged && inode->blocks != scan.nodes)
+		problem_inode(fsck, "shared", INO_SHARED, MEND_SHARED,
+			      "blocks is %ju, found %ju",
+			      (uintmax_t)inode->blocks, (uintmax_t)scan.nodes);
 }
 
 enum claim shared_claim(struct fsck *fsck, uint64_t addr, uint64_t blocks,
 			uint64_t ino)
 {
-	const struct shared_runs *runs = &fsck->shared;
-	uint64_t key = addr >> BLOCK_SHIFT, end = key + blocks;
-	enum claim worst = CLAIM_OK;
+	uint64_t key = addr >> BLOCK_SHIFT;
 
-	if (!shares(fsck) && !fsck->resolving)
-		problem_inode(fsck, "shared", ino,
+	if (!shares(fsck))
+		problem_inode(fsck, "shared", ino, MEND_TREE,
 			      "the extent at block %ju of device %u is flagged "
 			      "shared, and the filesystem has no such feature",
 			      (uintmax_t)addr_block(addr), addr_device(addr));
-	while (key < end) {
-		size_t at = find(runs, key);
-		uint64_t to = end;
-		enum claim claim = CLAIM_OK;
-
-		if (at < runs->count && runs->run[at].key <= key) {
-			if (run_end(&runs->run[at]) < end)
-				to = run_end(&runs->run[at]);
-			count(fsck, &runs->run[at], key, to);
-		} else {
-			if (at < runs->count && runs->run[at].key < end)
-				to = runs->run[at].key;
-			claim = blocks_claim(fsck, key << BLOCK_SHIFT, to - key,
-					     ino, OWNER_DATA);
-		}
-		if (claim > worst)
-			worst = claim;
-		key = to;
-	}
-	return worst;
+	else if (fsck->look == LOOK_CLAIM)
+		add(fsck, &fsck->shared.flagged,
+		    (struct shared_run){ key, key + blocks, 1 });
+	return blocks_claim(fsck, addr, blocks, ino,
+			    shares(fsck) ? OWNER_SHARED : OWNER_DATA);
 }
 
-static void report_run(struct fsck *fsck, const struct shared_run *run)
+/* ---------------------------------------------------------------- compare */
+
+static void report_run(struct fsck *fsck, uint64_t from, uint64_t to,
+		       uint32_t told, uint32_t found)
 {
-	uint64_t from = 0, to;
+	uint64_t block = addr_block(from << BLOCK_SHIFT);
 
-	for (; from < run->blocks; from = to) {
-		uint64_t block = addr_block((run->key + from) << BLOCK_SHIFT);
+	problem_inode(fsck, "shared", INO_SHARED, MEND_SHARED,
+		      "blocks %ju to %ju of device %u have %u owners, "
+		      "found %u",
+		      (uintmax_t)block, (uintmax_t)(block + to - from - 1),
+		      addr_device(from << BLOCK_SHIFT), told, found);
+}
 
-		for (to = from + 1; to < run->blocks; to++)
-			if (run->found[to] != run->found[from])
-				break;
-		if (run->found[from] == run->owners)
-			continue;
-		problem_inode(fsck, "shared", INO_SHARED,
-			      "blocks %ju to %ju of device %u have %u owners, "
-			      "found %u",
-			      (uintmax_t)block,
-			      (uintmax_t)(block + to - from - 1),
-			      addr_device(run->key << BLOCK_SHIFT), run->owners,
-			      run->found[from]);
-	}
+/* Where a list stands: [start, end) of `owners`, from `at` on. */
+static uint64_t stretch(const struct shared_runs *runs, size_t *i, uint64_t at,
+			uint32_t *owners)
+{
+	while (*i < runs->count && runs->run[*i].end <= at)
+		(*i)++;
+	*owners = 0;
+	if (*i == runs->count)
+		return UINT64_MAX;
+	if (runs->run[*i].key > at)
+		return runs->run[*i].key;
+	*owners = runs->run[*i].owners;
+	return runs->run[*i].end;
 }
 
 void shared_report(struct fsck *fsck)
 {
-	size_t i;
+	struct shared *shared = &fsck->shared;
+	size_t told_at = 0, sum_at = 0;
+	unsigned reports = 0;
+	uint64_t at = 0, end;
 
-	if (fsck->shared.out_of_memory)
+	sum_up(fsck, &shared->flagged, &shared->sums);
+	if (shared->out_of_memory ||
+	    (shared->told.count == 0 && shared->sums.count == 0))
 		return;
-	for (i = 0; i < fsck->shared.count; i++)
-		report_run(fsck, &fsck->shared.run[i]);
+	while (reports < REPORTS_MAX) {
+		uint32_t told, found;
+		uint64_t told_end = stretch(&shared->told, &told_at, at, &told);
+
+		end = stretch(&shared->sums, &sum_at, at, &found);
+		if (told_end < end)
+			end = told_end;
+		if (end == UINT64_MAX)
+			break;
+		if (told != found && (told > 0 || found > 1)) {
+			report_run(fsck, at, end, told, found);
+			reports++;
+		}
+		at = end;
+	}
+}
+
+/* ------------------------------------------------------------------- mend */
+
+static void make_inode(struct fsck *fsck, inode_media *out)
+{
+	*out = *inodes_slot(fsck, INO_SHARED);
+	if (is_sound(out))
+		return;
+	memset(out, 0, sizeof(*out));
+	out->ino = INO_SHARED;
+	out->format = INODE_SHARED;
+	out->generation = fsck->inode_file.own.generation + 1;
+	out->mode = S_IFREG | 0600;
+	out->nlink = 1;
+}
+
+/* Runs of at most what a value can count. */
+static int list_values(const struct shared_runs *sums, struct values *values,
+		       shared_media *bytes)
+{
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < sums->count && err == 0; i++) {
+		const struct shared_run *run = &sums->run[i];
+
+		if (run->owners < 2)
+			continue;
+		bytes[i] = (shared_media){ (uint32_t)(run->end - run->key),
+					   run->owners };
+		err = values_add(values, run->key, &bytes[i], sizeof(bytes[i]));
+	}
+	return err;
+}
+
+int shared_mend(struct fsck *fsck)
+{
+	const struct shared_runs *sums = &fsck->shared.sums;
+	shared_media *bytes = calloc(sums->count + 1, sizeof(*bytes));
+	struct values values = { .at = NULL };
+	inode_media inode;
+	struct txn *txn;
+	uint64_t nodes;
+	int err = -ENOMEM;
+
+	if (bytes == NULL || fsck->shared.out_of_memory)
+		goto out_free;
+	make_inode(fsck, &inode);
+	err = list_values(sums, &values, bytes);
+	if (err == 0)
+		err = build_tree(fsck, INO_SHARED, TREE_SHARED, &values,
+				 (node_media *)inode.area, INODE_AREA_BYTES,
+				 &nodes);
+	if (err == 0) {
+		inode.blocks = nodes;
+		txn = txn_begin(fsck->journal);
+		write_slot(fsck, txn, INO_SHARED, &inode);
+		err = txn_commit(txn);
+	}
+out_free:
+	values_fini(&values);
+	free(bytes);
+	return err;
 }
 
 void shared_close(struct fsck *fsck)
 {
-	size_t i;
-
-	for (i = 0; i < fsck->shared.count; i++)
-		free(fsck->shared.run[i].found);
-	free(fsck->shared.run);
+	free(fsck->shared.told.run);
+	free(fsck->shared.flagged.run);
+	free(fsck->shared.sums.run);
+	fsck->shared = (struct shared){ .out_of_memory = false };
 }
