@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# sqlite3: WAL, its shared memory file, mmap_size; two writers; kill -9.
+# sqlite3: WAL, its shared memory file, mmap_size; two writers; kill -9 of a
+# writer and of the daemon, with direct mappings, too.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
 python3 -c 'import sqlite3' 2>/dev/null || skip_all "needs python3 with sqlite3"
-plan 15
+rounds=$(short_long 1 10)
+runners=(env)
+grep -q '^UDAX_CFLAGS = .*-fsanitize=' "$build/Makefile" || runners+=(udax-run)
+plan $((11 + rounds * 6 * ${#runners[@]}))
 
 cat >"$work/db.py" <<'PY'
 import os, random, sqlite3, sys
@@ -47,7 +51,7 @@ def add(who):
 
 def add_forever(said):
     db = connect(True)
-    n = 0
+    n = db.execute("select max(n) from t where who = 'forever'").fetchone()[0] or 0
     with open(said, "w", buffering=1) as f:
         while True:
             n += 1
@@ -88,15 +92,30 @@ ok "mounts again" udax_mount pmem0
 equal() { for i in wal mapped delete truncate; do db $i is_ "select count(*) from t where who = 'first'" 2000 || return; done; }
 ok "the rows are there" equal
 
-python3 "$work/db.py" "$mnt/db-mapped" add_forever "$work/said" 2>/dev/null &
-has_committed() { [ "$(wc -l <"$work/said")" -ge 20 ]; }
-ok "one more goes on for ever" wait_until 20 has_committed
-kill -9 "$daemon"
-ok "killed under load" wait_until 10 gone "$daemon"
-wait $!
-umount -l "$mnt"
-daemon=
-ok "mounts again" udax_mount pmem0
+# One that goes on for ever, until it or its daemon is killed.
 # Its default in WAL mode is synchronous=FULL: a commit is an fsync.
-ok "and what it committed is there" db mapped at_least "select max(n) from t where who = 'forever'" "$(tail -1 "$work/said")"
+has_committed() { [ "$(wc -l <"$work/said")" -ge 20 ]; }
+start_writer() {
+	: >"$work/said"
+	"$@" python3 "$work/db.py" "$mnt/db-mapped" add_forever "$work/said" 2>/dev/null &
+	writer=$!
+	wait_until 20 has_committed
+}
+kill_writer() {
+	kill -9 "$writer"
+	wait "$writer"
+} 2>/dev/null
+misses_no_commit() { db mapped at_least "select max(n) from t where who = 'forever'" "$(tail -1 "$work/said")"; }
+for ((i = 0; i < rounds; i++)); do
+	for runner in "${runners[@]}"; do
+		ok "$runner: one more goes on for ever" start_writer $runner
+		kill_writer
+		ok "$runner: killed, it misses no commit" misses_no_commit
+		ok "$runner: another" start_writer $runner
+		ok "$runner: its daemon is killed" udax_kill
+		kill_writer
+		ok "$runner: mounts again" udax_mount pmem0
+		ok "$runner: what it committed is there" misses_no_commit
+	done
+done
 ok "umount and check" eval 'udax_umount && device_clean pmem0'

@@ -4,7 +4,7 @@
 # several processes, locks, O_DIRECT, sendfile, splice, removed directories.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
-plan 16
+plan 14
 
 cat >"$work/calls.py" <<'PY'
 import ctypes, errno, fcntl, mmap, os, subprocess, sys, threading
@@ -155,17 +155,5 @@ for part in append locks direct between vectors threads modes_of_open \
 	removed_directory odd_names listed_one_by_one handles; do
 	ok "${part//_/ }" calls $part
 done
-if command -v fio >/dev/null; then
-	fio_verifies() {
-		timeout 60 fio --aux-path="$work" --name=t --directory="$mnt" --size=12M --rw=randwrite \
-			--bsrange=512-128k --verify=crc32c --do_verify=1 --numjobs=2 \
-			--fallocate=none --output-format=terse "$@"
-	}
-	ok "fio reads what it wrote, by io_uring" fio_verifies --ioengine=io_uring --iodepth=16
-	ok "and by mmap" fio_verifies --ioengine=mmap
-else
-	ok "no fio # SKIP" true
-	ok "no fio # SKIP" true
-fi
 ok "the ledger adds up" udaxctl verify "$mnt"
 ok "umount and check" eval 'udax_umount && device_clean pmem0'

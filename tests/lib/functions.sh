@@ -12,8 +12,10 @@
 #   udax_mkfs NAME...             devices $work/NAME, 64M each (UDAX_SIZE)
 #   udax_mount [-o OPT] NAME...   mounted on $mnt, daemon's pid in $daemon
 #                                 (UDAX_OPTIONS: for every mount of a test)
+#   short_long N M                N, in the long form of a test (UDAX_LONG) M
 #   udax_populate                 files of every sort in $mnt (needs setfattr)
 #   udax_umount                   and wait for the daemon to end
+#   udax_kill                     kill -9 of the daemon; its mount is taken away
 #
 # Everything lives in $work, removed at the end; what is mounted below it is
 # unmounted, or aborted by fusectl, whatever happens.
@@ -104,6 +106,8 @@ requires_preload() {
 	return 0
 }
 
+short_long() { if [ -n "${UDAX_LONG:-}" ]; then echo "$2"; else echo "$1"; fi; }
+
 # Process state by /proc, never by kill -0: orphans are reaped late.
 alive() {
 	local state
@@ -174,6 +178,13 @@ udax_umount() {
 	timeout 30 umount "$mnt" || return
 	[ -z "$daemon" ] || wait_until 20 gone "$daemon" ||
 		{ diag "daemon $daemon lives 20 s after umount"; return 1; }
+	daemon=
+}
+
+udax_kill() {
+	kill -9 "$daemon"
+	wait_until 10 gone "$daemon" || { diag "daemon $daemon lives after SIGKILL"; return 1; }
+	umount -l "$mnt"
 	daemon=
 }
 
