@@ -16,6 +16,7 @@ import sys
 import time
 
 import direct
+import large
 from peers import PEERS, BenchError, Fleet, say
 from report import as_json, aims, tables
 from rows import ALL_ROWS, FULL, GROUPS, QUICK, Context, lay_out
@@ -23,6 +24,7 @@ from rows import ALL_ROWS, FULL, GROUPS, QUICK, Context, lay_out
 SHM = "/dev/shm"
 SPACE_BYTES = 5 << 30
 TMPFS_MAGIC = "tmpfs"
+ROWS = ALL_ROWS + ["refs"] + direct.ROWS + large.ROWS
 
 
 def arguments():
@@ -32,9 +34,8 @@ def arguments():
     parser.add_argument("--quick", action="store_true",
                         help="less of everything, to try it out")
     parser.add_argument("--only", metavar="ROW", action="append",
-                        choices=ALL_ROWS + ["refs"] + direct.ROWS,
-                        help="this row (repeats): "
-                        + ", ".join(ALL_ROWS + ["refs"] + direct.ROWS))
+                        choices=ROWS,
+                        help="this row (repeats): " + ", ".join(ROWS))
     parser.add_argument("--peers", metavar="LIST",
                         default=",".join(cls.name for cls in PEERS),
                         help="of %(default)s")
@@ -103,6 +104,13 @@ def reference_costs(build, *flags):
     return done.stdout.strip()
 
 
+def measure_figures(module, options, work, build):
+    """What a module of rows of its own has of those that are wanted."""
+    rows = [row for row in module.ROWS
+            if not options.only or row in options.only]
+    return module.measure(work, build, options.quick, rows) if rows else []
+
+
 def report(options, facts, results, refs, figures, seconds):
     names = [cls.name for cls in PEERS
              if any(cls.name in samples for samples in results.values())]
@@ -111,8 +119,9 @@ def report(options, facts, results, refs, figures, seconds):
         print(f"\n{tables(results, names)}")
     if refs:
         print(f"\n{refs}")
-    if figures:
-        print(f"\n{direct.table(figures)}")
+    for title, lines in figures.items():
+        if lines:
+            print(f"\n{direct.table(title, lines)}")
     if results and aims(results):
         print(f"\n{aims(results)}")
     print(f"\n{seconds:.0f} seconds{', --quick' if options.quick else ''}")
@@ -141,11 +150,11 @@ def bench(options):
         refs = reference_costs(build)
         if options.json:
             refs_json = json.loads(reference_costs(build, "--json"))
-    rows = [row for row in direct.ROWS
-            if not options.only or row in options.only]
-    figures = []
-    if rows:
-        figures = direct.measure(work + ".direct", build, options.quick, rows)
+    figures = {
+        "Direct mappings": measure_figures(direct, options, work + ".direct",
+                                           build),
+        "A million files": measure_figures(large, options, work + ".large",
+                                           build)}
     seconds = time.monotonic() - start
     report(options, facts, results, refs, figures, seconds)
     if options.json:
@@ -153,7 +162,8 @@ def bench(options):
             json.dump({"version": 1, "quick": options.quick,
                        "seconds": seconds, "facts": facts,
                        "rows": as_json(results), "refs": refs_json,
-                       "direct": [figure.to_json() for figure in figures]},
+                       "direct": [figure.to_json() for lines
+                                  in figures.values() for figure in lines]},
                       file, indent=1)
             file.write("\n")
 

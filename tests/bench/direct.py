@@ -250,6 +250,6 @@ def measure(work, build, quick, rows):
     return figures
 
 
-def table(figures):
-    head = f"{'Direct mappings':44}{'ours':>10}{'beside':>10}"
+def table(title, figures):
+    head = f"{title:44}{'ours':>10}{'beside':>10}"
     return "\n".join([head] + [figure.line() for figure in figures])

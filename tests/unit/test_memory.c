@@ -11,7 +11,11 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FILES 10000
+#else
 #define FILES 100000
+#endif
 #define OPENS 10000
 #define FILE_MODE (S_IFREG | 0644)
 
