@@ -23,19 +23,24 @@ static int store(struct device *device, const superblock_media *sb,
 	return device_failed(device) ? -EIO : 0;
 }
 
-/* The copy in memory to the media: primary, then the second. */
+/*
+ * The copy in memory to the media: primary, then the second; but a second one
+ * that a crash has left half written goes first, so that one always holds.
+ */
 static int write_one(struct fs *fs, unsigned index)
 {
 	superblock_media *sb = &fs->devices[index].sb;
 	struct device *device = fs->members.device[index];
+	uint64_t second = superblock_second_offset(sb->size_blocks);
+	bool holds = superblock_check(device_at(device, second),
+				      device->size_bytes) == 0;
 	int err;
 
 	sb->sequence++;
 	superblock_seal(sb);
-	err = store(device, sb, 0);
+	err = store(device, sb, holds ? 0 : second);
 	if (!err)
-		err = store(device, sb,
-			    superblock_second_offset(sb->size_blocks));
+		err = store(device, sb, holds ? second : 0);
 	return err;
 }
 
