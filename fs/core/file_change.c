@@ -6,6 +6,7 @@
 #include "core/request.h"
 #include "core/sizes.h"
 #include "journal/journal.h"
+#include "trace/mutate.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -45,13 +46,22 @@ int file_change_begin(struct file_change *change, struct fs *fs,
 	return 0;
 }
 
+static unsigned steps_max(void)
+{
+#ifdef UDAX_DEBUG
+	if (mutation_link_steps)
+		return mutation_link_steps;
+#endif
+	return STEPS_MAX;
+}
+
 bool file_change_has_room(struct file_change *change)
 {
 	size_t room = STEP_ROOM;
 
 	if (change->fs->shared.media)
 		room += SHARED_ROOM;
-	return change->steps++ < STEPS_MAX && txn_room(change->txn) >= room;
+	return change->steps++ < steps_max() && txn_room(change->txn) >= room;
 }
 
 void file_change_stamp(struct file_change *change)
@@ -74,7 +84,8 @@ static int change_drain(struct file_change *change)
 
 	for (; change->stored; change->stored &= change->stored - 1) {
 		index = (unsigned)__builtin_ctzll(change->stored);
-		device_drain(devices[index]);
+		if (!mutated(MUTATE_DATA_DRAIN))
+			device_drain(devices[index]);
 		if (device_failed(devices[index]))
 			return -EIO;
 	}

@@ -5,6 +5,7 @@
 #include "core/file_hole.h"
 #include "core/request.h"
 #include "journal/journal.h"
+#include "trace/mutate.h"
 
 #include <errno.h>
 #include <string.h>
@@ -48,6 +49,8 @@ int file_punch_locked(struct request *request, struct inode *inode,
 		done = file_change_begin(&change, request->fs, request, inode);
 	if (done)
 		return done;
+	if (mutated(MUTATE_PENDING_MARK))
+		done = file_hole_zero_edges(&change, start, end);
 	file_hole_mark(&change, start, end);
 	file_change_stamp(&change);
 	if (!((start | end) & BLOCK_MASK))

@@ -9,6 +9,7 @@
 #include "core/token.h"
 #include "alloc/alloc.h"
 #include "journal/journal.h"
+#include "trace/mutate.h"
 #include "util/log.h"
 
 #include <errno.h>
@@ -238,6 +239,10 @@ int fs_leave_clean(struct fs *fs)
 		return -EUCLEAN;
 	journal_stop(fs->journal);
 	next = journal_next_sequence(fs->journal);
+	if (mutated(MUTATE_FREEMAP_AFTER)) {
+		err = fs_super_finish(fs, next);
+		return err ? err : save_freemaps(fs);
+	}
 	err = save_freemaps(fs);
 	return err ? err : fs_super_finish(fs, next);
 }

@@ -15,6 +15,7 @@
 #include "core/xattr.h"
 #include "alloc/alloc.h"
 #include "journal/journal.h"
+#include "trace/mutate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -234,6 +235,8 @@ static int recover_slot(struct fs *fs, uint64_t ino, inode_media *media,
 		return fs->shared.media ? mark_shared(recovery) : -EUCLEAN;
 	if (media->nlink == 0 && !fs->options.read_only) {
 		err = shares_blocks(fs, media);
+		if (err == 0 && mutated(MUTATE_ORPHAN_ORDER))
+			(void)mark_inode(recovery, media);
 		if (err == 0)
 			return free_slot(recovery, media);
 		if (err > 0)

@@ -12,6 +12,7 @@
 #include "core/inode_table.h"
 #include "core/space.h"
 #include "journal/journal.h"
+#include "trace/mutate.h"
 #include "util/log.h"
 
 #include <errno.h>
@@ -104,8 +105,10 @@ static int add_chunk(struct fs *fs, inode_media **slots)
 	if (err)
 		return err;
 	*slots = device_at(device, start * BLOCK_BYTES);
-	device_set(device, *slots, 0, INODE_CHUNK_BYTES);
-	device_drain(device);
+	if (!mutated(MUTATE_CHUNK_ZERO))
+		device_set(device, *slots, 0, INODE_CHUNK_BYTES);
+	if (!mutated(MUTATE_CHUNK_DRAIN))
+		device_drain(device);
 	addr = addr_make(fs->metadata_device, start * BLOCK_BYTES);
 	edit_begin(&edit, fs);
 	txn_took(edit.txn, addr, CHUNK_BLOCKS);

@@ -6,6 +6,7 @@
 #include "core/space.h"
 #include "journal/journal.h"
 #include "media/name.h"
+#include "trace/mutate.h"
 #include "util/crc32c.h"
 
 #include <errno.h>
@@ -198,7 +199,8 @@ static int store_value(struct xattr_edit *edit, const void *value, size_t size,
 	at = device_at(device, start * BLOCK_BYTES);
 	device_copy(device, at, value, size);
 	device_set(device, at + size, 0, blocks * BLOCK_BYTES - size);
-	device_drain(device);
+	if (!mutated(MUTATE_XATTR_DRAIN))
+		device_drain(device);
 	media->value_crc = crc32c(0, value, size);
 	edit->copy->blocks += blocks;
 	return 0;

@@ -2,6 +2,7 @@
 #include "journal/log.h"
 
 #include "alloc/alloc.h"
+#include "trace/mutate.h"
 #include "trace/pause.h"
 #include "trace/trace.h"
 
@@ -58,7 +59,8 @@ static int store_record(struct journal *journal, record_media *record)
 	device_copy(area->device, area->ring + journal->head.ring_offset,
 		    record, record->length_bytes);
 	pause_point("journal-record-written");
-	device_drain(area->device);
+	if (!mutated(MUTATE_RECORD_FENCE))
+		device_drain(area->device);
 	pause_point("journal-fenced");
 	if (device_failed(area->device))
 		return journal_fail_locked(journal);
@@ -98,7 +100,8 @@ static void free_runs(struct txn *txn)
 	for (i = 0; i < txn->freed_count; i++) {
 		const struct run *run = &txn->freed[i];
 
-		if (!run->metadata || journal->live_bytes == 0) {
+		if (!run->metadata || journal->live_bytes == 0 ||
+		    mutated(MUTATE_PENDING_FREE)) {
 			give_run(journal, run);
 			continue;
 		}
@@ -133,7 +136,11 @@ int journal_append(struct txn *txn, bool *unknown)
 					 txn->freed_metadata);
 	if (error)
 		goto out_unlock;
+	if (mutated(MUTATE_FREE_EARLY))
+		free_runs(txn);
 	if (record_bytes > 0) {
+		if (mutated(MUTATE_HOME_BEFORE_RECORD))
+			store_homes(&journal->area, record);
 		error = store_record(journal, record);
 		if (error) {
 			*unknown = true;
@@ -141,7 +148,8 @@ int journal_append(struct txn *txn, bool *unknown)
 		}
 		store_homes(&journal->area, record);
 	}
-	free_runs(txn);
+	if (!mutated(MUTATE_FREE_EARLY))
+		free_runs(txn);
 out_unlock:
 	pthread_mutex_unlock(&journal->mutex);
 	return error;

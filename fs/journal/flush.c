@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "journal/flush.h"
+#include "trace/mutate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@ static int by_address(const void *left, const void *right)
 
 static void flush_range(const struct area *area, struct flush_range range)
 {
+	if (mutated(MUTATE_HOME_FLUSH))
+		return;
 	device_flush(area_device(area, range.from), area_home(area, range.from),
 		     range.to - range.from);
 }
@@ -72,7 +75,8 @@ int flush_drain(struct flush *flush)
 		struct device *device =
 			flush->area->members->device[__builtin_ctzll(left)];
 
-		device_drain(device);
+		if (!mutated(MUTATE_HOME_DRAIN))
+			device_drain(device);
 		if (device_failed(device))
 			error = -EIO;
 	}

@@ -11,6 +11,7 @@
  */
 #include "journal/area.h"
 #include "journal/journal.h"
+#include "trace/mutate.h"
 #include "trace/trace.h"
 
 #include <errno.h>
@@ -46,7 +47,8 @@ static int secure_record(const struct area *area, const record_media *record,
 	size_t length_bytes = record->kind == RECORD_PAD ? sizeof(*record)
 							 : record->length_bytes;
 
-	if (error == 0 && !area->device->options.read_only)
+	if (error == 0 && !area->device->options.read_only &&
+	    !mutated(MUTATE_REPLAY_SECURE))
 		device_flush(area->device, record, length_bytes);
 	return error;
 }
@@ -139,7 +141,7 @@ static int store_all(const struct area *area, struct area_cursor cursor,
 	if (error)
 		return error;
 	for (i = 0; i < DEVICES_MAX; i++)
-		if (area->members->device[i])
+		if (area->members->device[i] && !mutated(MUTATE_REPLAY_DRAIN))
 			device_drain(area->members->device[i]);
 	return 0;
 }
