@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * campaign.c -- crash_campaign: scripts are run, recorded, cut and judged
+ *
+ * Each run is a script, a seed and a granularity; processes share the runs
+ * out among themselves. Clock and random numbers are made known, so that a run
+ * of one thread is the same each time: `--script --seed --granularity --state`
+ * is all it takes to see a failing state again.
+ */
+#include "crash/cut.h"
+#include "crash/live.h"
+
+#include "trace/mutate.h"
+#include "util/log.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEVICE_BYTES (16u << 20)
+#define GRANULARITIES 3
+#define PROGRESS_S 10
+
+/* ----------------------------------------------------- a world without chance
+ */
+
+static _Atomic uint64_t ticks;
+static uint64_t randoms;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+ssize_t __wrap_getrandom(void *to, size_t length, unsigned flags);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+	if (clock != CLOCK_REALTIME && clock != CLOCK_REALTIME_COARSE)
+		return __real_clock_gettime(clock, now);
+	now->tv_sec = 1000000000 + (time_t)atomic_fetch_add(&ticks, 1);
+	now->tv_nsec = 5000;
+	return 0;
+}
+
+ssize_t __wrap_getrandom(void *to, size_t length, unsigned flags)
+{
+	unsigned char *at = to;
+	size_t i;
+
+	(void)flags;
+	for (i = 0; i < length; i++)
+		at[i] = (unsigned char)random_next(&randoms);
+	return (ssize_t)length;
+}
+
+/* ---------------------------------------------------------------- options */
+
+struct options {
+	const char *script; /* NULL: all */
+	uint64_t seed;	    /* the first */
+	unsigned seeds;	    /* so many of each script by chance */
+	int granularity;    /* -1: all */
+	unsigned jobs;
+	uint64_t distinct; /* go on with more seeds until so many; 0 */
+	unsigned seconds;  /* but no longer; 0 */
+	bool json;
+	bool quiet;
+	struct cut_options cut;
+};
+
+/* What all processes of a campaign know. */
+struct common {
+	struct cut_counts counts[64]; /* a process each */
+	_Atomic uint64_t next;	      /* run */
+	_Atomic uint64_t runs, operations;
+	_Atomic bool failed;
+};
+
+struct campaign {
+	struct options options;
+	struct common *common;
+	struct seen *seen;
+	unsigned char *base[CRASH_DEVICES][CRASH_DEVICES]; /* by count - 1 */
+	time_t begun;
+};
+
+static const char *const granularity_names[GRANULARITIES] = { "byte",
+							      "cache_line",
+							      "page" };
+
+static void usage(void)
+{
+	fputs("Usage: crash_campaign [OPTION]...\n"
+	      "  --script=NAME        that one alone; --list names them\n"
+	      "  --seed=N --seeds=N   of scripts by chance: the first, how "
+	      "many\n"
+	      "  --granularity=NAME   byte, cache_line or page alone\n"
+	      "  --dense=N            states a fence, about\n"
+	      "  --again=N            of N states one is cut in recovery, too\n"
+	      "  --state=N            that one alone\n"
+	      "  --distinct=N         more seeds until so many states\n"
+	      "  --seconds=N          but no longer\n"
+	      "  --jobs=N             processes\n"
+	      "  --mutation=NAME      what is to be found (debug builds)\n"
+	      "  --json --quiet\n",
+	      stderr);
+}
+
+enum {
+	OPT_SCRIPT = 1,
+	OPT_LIST,
+	OPT_SEED,
+	OPT_SEEDS,
+	OPT_GRANULARITY,
+	OPT_DENSE,
+	OPT_AGAIN,
+	OPT_STATE,
+	OPT_DISTINCT,
+	OPT_SECONDS,
+	OPT_JOBS,
+	OPT_MUTATION,
+	OPT_MUTATIONS,
+	OPT_JSON,
+	OPT_QUIET
+};
+
+static const struct option long_options[] = {
+	{ "script", required_argument, NULL, OPT_SCRIPT },
+	{ "list", no_argument, NULL, OPT_LIST },
+	{ "seed", required_argument, NULL, OPT_SEED },
+	{ "seeds", required_argument, NULL, OPT_SEEDS },
+	{ "granularity", required_argument, NULL, OPT_GRANULARITY },
+	{ "dense", required_argument, NULL, OPT_DENSE },
+	{ "again", required_argument, NULL, OPT_AGAIN },
+	{ "state", required_argument, NULL, OPT_STATE },
+	{ "distinct", required_argument, NULL, OPT_DISTINCT },
+	{ "seconds", required_argument, NULL, OPT_SECONDS },
+	{ "jobs", required_argument, NULL, OPT_JOBS },
+	{ "mutation", required_argument, NULL, OPT_MUTATION },
+	{ "mutations", no_argument, NULL, OPT_MUTATIONS },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "quiet", no_argument, NULL, OPT_QUIET },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void list(void)
+{
+	unsigned i;
+
+	for (i = 0; i < script_kind_count; i++)
+		puts(script_kinds[i].name);
+	exit(0);
+}
+
+static void list_mutations(void)
+{
+	const char *name;
+	unsigned i;
+
+	for (i = 1; (name = mutation_name(i)); i++)
+		puts(name);
+	exit(0);
+}
+
+static int granularity_of(const char *name)
+{
+	int i;
+
+	for (i = 0; i < GRANULARITIES; i++)
+		if (strcmp(name, granularity_names[i]) == 0)
+			return i;
+	return -2;
+}
+
+static bool parse_one(struct options *options, int option)
+{
+	uint64_t number = optarg ? strtoull(optarg, NULL, 0) : 0;
+
+	switch (option) {
+	case OPT_SCRIPT:
+		options->script = optarg;
+		return true;
+	case OPT_LIST:
+		list();
+		return true;
+	case OPT_SEED:
+		options->seed = number;
+		return true;
+	case OPT_SEEDS:
+		options->seeds = (unsigned)number;
+		return true;
+	case OPT_GRANULARITY:
+		options->granularity = granularity_of(optarg);
+		return options->granularity >= 0;
+	case OPT_DENSE:
+		options->cut.dense = (unsigned)number;
+		return true;
+	case OPT_AGAIN:
+		options->cut.again = (unsigned)number;
+		return true;
+	case OPT_STATE:
+		options->cut.only = number;
+		return true;
+	case OPT_DISTINCT:
+		options->distinct = number;
+		return true;
+	case OPT_SECONDS:
+		options->seconds = (unsigned)number;
+		return true;
+	case OPT_JOBS:
+		options->jobs = (unsigned)number;
+		return number > 0 && number <= 64;
+	case OPT_MUTATION:
+		return mutation_choose(optarg);
+	case OPT_MUTATIONS:
+		list_mutations();
+		return true;
+	case OPT_JSON:
+		options->json = true;
+		return true;
+	case OPT_QUIET:
+		options->quiet = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* ------------------------------------------------------------------- runs */
+
+static void perform(struct images *images, const struct script *script,
+		    struct record *record, struct campaign *campaign)
+{
+	struct live live = { .devices = images->devices };
+	unsigned i;
+
+	for (i = 0; i < images->devices; i++)
+		live.paths[i] = images->image[i].path;
+	mutation_link_steps = script->link_steps;
+	record_listen(NULL, NULL);
+	record_begin(record);
+	live_run(&live, script->ops, script->count);
+	record_end();
+	atomic_fetch_add(&campaign->common->operations, live.ran);
+}
+
+static void report_failure(const struct campaign *campaign,
+			   const struct cut *cut, uint64_t seed)
+{
+	if (campaign->options.quiet)
+		return;
+	dprintf(judge_output(),
+		"crash_campaign --script=%s --seed=%llu --granularity=%s "
+		"--dense=%u --again=%u --state=%llu: %s\n",
+		cut->script->name, (unsigned long long)seed,
+		granularity_names[cut->granularity],
+		campaign->options.cut.dense, campaign->options.cut.again,
+		(unsigned long long)cut->failed_state, cut->failure);
+}
+
+static void run(struct campaign *campaign, struct images *images,
+		const struct script_kind *kind, uint64_t seed, int granularity,
+		unsigned job)
+{
+	unsigned char *const *base = campaign->base[kind->devices - 1];
+	struct cut cut = { .options = &campaign->options.cut,
+			   .granularity = (enum device_granularity)granularity,
+			   .images = images,
+			   .seen = campaign->seen,
+			   .counts = &campaign->common->counts[job],
+			   .random = seed ^ 0x5eed };
+	struct script script;
+	struct record record;
+
+	/* Times lie apart: other seeds, other contents. */
+	atomic_store(&ticks, (seed + 1) * 100000);
+	randoms = seed;
+	setenv("PMEM2_FORCE_GRANULARITY", granularity_names[granularity], 1);
+	images_set(images, base);
+	script_make(&script, kind, seed);
+	cut.script = &script;
+	perform(images, &script, &record, campaign);
+	if (!cut_record(&cut, &record, base)) {
+		atomic_store(&campaign->common->failed, true);
+		report_failure(campaign, &cut, seed);
+	}
+	record_fini(&record);
+	script_fini(&script);
+	atomic_fetch_add(&campaign->common->runs, 1);
+}
+
+static uint64_t total(const struct campaign *campaign, size_t member)
+{
+	uint64_t sum = 0;
+	unsigned i;
+
+	for (i = 0; i < campaign->options.jobs; i++)
+		sum += *(const uint64_t *)((const char *)&campaign->common
+						   ->counts[i] +
+					   member);
+	return sum;
+}
+
+#define TOTAL(campaign, member)                                                \
+	total(campaign, offsetof(struct cut_counts, member))
+
+static time_t elapsed(const struct campaign *campaign)
+{
+	return time(NULL) - campaign->begun;
+}
+
+/* The n-th run: first each fixed script and the seeds asked for, then more. */
+static bool nth(const struct campaign *campaign, uint64_t n,
+		const struct script_kind **kind, uint64_t *seed,
+		int *granularity)
+{
+	const struct options *options = &campaign->options;
+	unsigned granularities = options->granularity < 0 ? GRANULARITIES : 1;
+	uint64_t round;
+	unsigned i;
+
+	*granularity = options->granularity < 0 ? (int)(n % GRANULARITIES)
+						: options->granularity;
+	n /= granularities;
+	for (round = 0;; round++) {
+		bool any = false;
+
+		for (i = 0; i < script_kind_count; i++) {
+			*kind = &script_kinds[i];
+			if (options->script &&
+			    strcmp(options->script, (*kind)->name) != 0)
+				continue;
+			if (round > 0 && !(*kind)->random && !options->distinct)
+				continue;
+			if (round >= options->seeds && !options->distinct)
+				continue;
+			any = true;
+			if (n-- == 0) {
+				*seed = options->seed + round;
+				return true;
+			}
+		}
+		if (!any)
+			return false;
+	}
+}
+
+static bool is_over(const struct campaign *campaign)
+{
+	const struct options *options = &campaign->options;
+
+	return atomic_load(&campaign->common->failed) ||
+	       (options->distinct &&
+		TOTAL(campaign, distinct) >= options->distinct) ||
+	       (options->seconds && elapsed(campaign) > options->seconds);
+}
+
+static int work(struct campaign *campaign, unsigned job)
+{
+	struct images images[CRASH_DEVICES];
+	const struct script_kind *kind;
+	uint64_t seed;
+	int granularity;
+	unsigned i;
+
+	for (i = 0; i < CRASH_DEVICES; i++)
+		images_make(&images[i], i + 1, DEVICE_BYTES);
+	while (!is_over(campaign) &&
+	       nth(campaign, atomic_fetch_add(&campaign->common->next, 1),
+		   &kind, &seed, &granularity)) {
+		images_listen(&images[kind->devices - 1]);
+		run(campaign, &images[kind->devices - 1], kind, seed,
+		    granularity, job);
+	}
+	for (i = 0; i < CRASH_DEVICES; i++)
+		images_remove(&images[i]);
+	return 0;
+}
+
+/* ----------------------------------------------------------------- reports */
+
+static void say_counts(const struct campaign *campaign, const char *end)
+{
+	dprintf(judge_output(),
+		"%llu runs, %llu operations, %llu states made, %llu distinct, "
+		"%llu judged (%llu in recovery), %llu failed, %lld s%s",
+		(unsigned long long)campaign->common->runs,
+		(unsigned long long)campaign->common->operations,
+		(unsigned long long)TOTAL(campaign, made),
+		(unsigned long long)TOTAL(campaign, distinct),
+		(unsigned long long)TOTAL(campaign, judged),
+		(unsigned long long)TOTAL(campaign, in_recovery),
+		(unsigned long long)TOTAL(campaign, failed),
+		(long long)elapsed(campaign), end);
+}
+
+static void say_json(const struct campaign *campaign)
+{
+	dprintf(judge_output(),
+		"{\"version\":1,\"runs\":%llu,\"operations\":%llu,"
+		"\"states_made\":%llu,\"states_distinct\":%llu,"
+		"\"states_judged\":%llu,\"states_in_recovery\":%llu,"
+		"\"failed\":%llu,\"seconds\":%lld}\n",
+		(unsigned long long)campaign->common->runs,
+		(unsigned long long)campaign->common->operations,
+		(unsigned long long)TOTAL(campaign, made),
+		(unsigned long long)TOTAL(campaign, distinct),
+		(unsigned long long)TOTAL(campaign, judged),
+		(unsigned long long)TOTAL(campaign, in_recovery),
+		(unsigned long long)TOTAL(campaign, failed),
+		(long long)elapsed(campaign));
+}
+
+/* As mkfs.udaxfs leaves it, the same for all. */
+static void make_bases(struct campaign *campaign)
+{
+	unsigned devices, i;
+
+	for (devices = 1; devices <= CRASH_DEVICES; devices++) {
+		struct images images;
+
+		images_make(&images, devices, DEVICE_BYTES);
+		images_format(&images);
+		for (i = 0; i < devices; i++) {
+			unsigned char *copy = malloc(DEVICE_BYTES);
+
+			memcpy(copy, images.image[i].map, DEVICE_BYTES);
+			campaign->base[devices - 1][i] = copy;
+		}
+		images_remove(&images);
+	}
+}
+
+/* One that died has failed, too. */
+static int wait_all(struct campaign *campaign)
+{
+	time_t said = 0;
+	int result = 0;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) >= 0) {
+		if (pid == 0) {
+			usleep(20000);
+			if (!campaign->options.quiet &&
+			    elapsed(campaign) - said >= PROGRESS_S) {
+				said = elapsed(campaign);
+				say_counts(campaign, "\n");
+			}
+		} else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+			dprintf(judge_output(), "a process died: %x\n",
+				(unsigned)status);
+			atomic_store(&campaign->common->failed, true);
+			result = 1;
+		}
+	}
+	return result;
+}
+
+static int conduct(struct campaign *campaign)
+{
+	unsigned i;
+	int result;
+
+	campaign->common = mmap(NULL, sizeof(*campaign->common),
+				PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (campaign->common == MAP_FAILED)
+		return 1;
+	campaign->seen =
+		seen_create(campaign->options.distinct
+				    ? campaign->options.distinct * 3 + 1000000
+				    : 4000000);
+	campaign->begun = time(NULL);
+	make_bases(campaign);
+	judge_open();
+	for (i = 0; i < campaign->options.jobs; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			return 1;
+		if (pid == 0)
+			_exit(work(campaign, i));
+	}
+	result = wait_all(campaign);
+	if (campaign->options.json)
+		say_json(campaign);
+	else
+		say_counts(campaign, "\n");
+	return result || atomic_load(&campaign->common->failed);
+}
+
+int main(int argc, char **argv)
+{
+	struct campaign campaign = {
+		.options = { .seed = 1,
+			     .seeds = 1,
+			     .granularity = -1,
+			     .jobs = 1,
+			     .cut = { .dense = 16,
+				      .again = 200,
+				      .only = NO_STATE } },
+	};
+	int option;
+
+	log_set_program("crash_campaign");
+	log_set_level(LOG_LEVEL_ERROR);
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		if (!parse_one(&campaign.options, option)) {
+			usage();
+			return 2;
+		}
+	return conduct(&campaign);
+}
