@@ -26,24 +26,33 @@ static int store(struct device *device, const superblock_media *sb,
 	return device_failed(device) ? -EIO : 0;
 }
 
+/* A crash has left it half written, or as it was before the other one. */
+static bool lags(const struct device *device, const superblock_media *sb,
+		 uint64_t offset_bytes)
+{
+	const superblock_media *copy = device_at(device, offset_bytes);
+
+	return superblock_check(copy, device->size_bytes) != 0 ||
+	       copy->sequence != sb->sequence;
+}
+
 /*
  * The copy in memory to the media: primary, then the second; but a second one
- * that a crash has left half written goes first, so that one always holds.
+ * that lags goes first, so that what holds is never older than it was.
  */
 static int write_one(struct fs *fs, unsigned index)
 {
 	superblock_media *sb = &fs->devices[index].sb;
 	struct device *device = fs->members.device[index];
 	uint64_t second = superblock_second_offset(sb->size_blocks);
-	bool holds = superblock_check(device_at(device, second),
-				      device->size_bytes) == 0;
+	bool second_first = lags(device, sb, second);
 	int err;
 
 	sb->sequence++;
 	superblock_seal(sb);
-	err = store(device, sb, holds ? 0 : second);
+	err = store(device, sb, second_first ? second : 0);
 	if (!err)
-		err = store(device, sb, holds ? second : 0);
+		err = store(device, sb, second_first ? 0 : second);
 	return err;
 }
 
