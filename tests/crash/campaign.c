@@ -70,6 +70,7 @@ struct options {
 	unsigned seconds;  /* but no longer; 0 */
 	bool json;
 	bool quiet;
+	bool keep_going; /* after a failure */
 	struct cut_options cut;
 };
 
@@ -107,6 +108,7 @@ static void usage(void)
 	      "  --seconds=N          but no longer\n"
 	      "  --jobs=N             processes\n"
 	      "  --mutation=NAME      what is to be found (debug builds)\n"
+	      "  --keep-going         after a failure\n"
 	      "  --json --quiet\n",
 	      stderr);
 }
@@ -126,7 +128,8 @@ enum {
 	OPT_MUTATION,
 	OPT_MUTATIONS,
 	OPT_JSON,
-	OPT_QUIET
+	OPT_QUIET,
+	OPT_KEEP_GOING
 };
 
 static const struct option long_options[] = {
@@ -145,6 +148,7 @@ static const struct option long_options[] = {
 	{ "mutations", no_argument, NULL, OPT_MUTATIONS },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
+	{ "keep-going", no_argument, NULL, OPT_KEEP_GOING },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -225,6 +229,9 @@ static bool parse_one(struct options *options, int option)
 		return true;
 	case OPT_QUIET:
 		options->quiet = true;
+		return true;
+	case OPT_KEEP_GOING:
+		options->keep_going = true;
 		return true;
 	default:
 		return false;
@@ -354,7 +361,8 @@ static bool is_over(const struct campaign *campaign)
 {
 	const struct options *options = &campaign->options;
 
-	return atomic_load(&campaign->common->failed) ||
+	return (!options->keep_going &&
+		atomic_load(&campaign->common->failed)) ||
 	       (options->distinct &&
 		TOTAL(campaign, distinct) >= options->distinct) ||
 	       (options->seconds && elapsed(campaign) > options->seconds);
@@ -368,6 +376,7 @@ static int work(struct campaign *campaign, unsigned job)
 	int granularity;
 	unsigned i;
 
+	judge_open();
 	for (i = 0; i < CRASH_DEVICES; i++)
 		images_make(&images[i], i + 1, DEVICE_BYTES);
 	while (!is_over(campaign) &&
@@ -478,7 +487,6 @@ static int conduct(struct campaign *campaign)
 				    : 4000000);
 	campaign->begun = time(NULL);
 	make_bases(campaign);
-	judge_open();
 	for (i = 0; i < campaign->options.jobs; i++) {
 		pid_t pid = fork();
 
