@@ -265,3 +265,8 @@ void attr_get(struct fs *fs, struct inode *inode, struct stat *out)
 	attr_get_locked(fs, inode, out);
 	pthread_rwlock_unlock(&inode->lock);
 }
+
+struct timespec attr_birth(const struct inode *inode)
+{
+	return media_time(inode->media->btime_s, inode->media->btime_ns);
+}

@@ -36,6 +36,9 @@ void attr_get_locked(struct fs *fs, struct inode *inode, struct stat *out);
 #define ATTR_CTIME 0x100u
 #define ATTR_KILL_SUIDGID 0x200u
 
+/* When it was made: never changes, no lock. */
+struct timespec attr_birth(const struct inode *inode);
+
 /* All that `mask` names, from `attr`; out: what it is after. ATTR_SIZE goes
  * through file_truncate. */
 int attr_set(struct request *request, struct inode *inode,

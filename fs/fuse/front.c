@@ -107,6 +107,7 @@ int front_create(struct front **out, struct fs *fs, struct fuse_args *args,
 					 .wanted = SESSION_KILLPRIV_V2 |
 						   SESSION_SETXATTR_EXT,
 					 .threads = threads,
+					 .statx = true,
 					 .thread_init = thread_init,
 					 .thread_fini = thread_fini,
 					 .interrupt = interrupt };

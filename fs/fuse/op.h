@@ -57,6 +57,8 @@ void op_end_bytes(struct op *op, const void *bytes, size_t length);
 void op_end_iov(struct op *op, const struct iovec *iov, unsigned int count);
 void op_end_count(struct op *op, size_t written);
 void op_end_attr(struct op *op, const struct stat *attr);
+/* In the form that STATX wants. */
+void op_end_statx(struct op *op, const struct stat *attr);
 /* inode carries one lookup, which the kernel takes over. NULL: no such name,
  * which the kernel may remember. */
 void op_end_entry(struct op *op, struct inode *inode);

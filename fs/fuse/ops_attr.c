@@ -14,7 +14,10 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 	if (!op_begin(&op, req, "getattr", ino))
 		return;
 	attr_get(op.front->fs, op.inode, &attr);
-	op_end_attr(&op, &attr);
+	if (session_opcode() == SESSION_STATX)
+		op_end_statx(&op, &attr);
+	else
+		op_end_attr(&op, &attr);
 }
 
 /* A time to be set to now comes with both bits; core has one or the other. */

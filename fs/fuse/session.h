@@ -54,6 +54,7 @@ struct session_config {
 	unsigned int wanted;  /* SESSION_* */
 	unsigned int threads; /* 0: as many as are worth having */
 	bool clone_fd;	      /* a descriptor for each thread */
+	bool statx;	      /* getattr() answers STATX, too */
 	/*
 	 * In each serving thread, first and last (both or none). state is
 	 * what session_state() answers there.
@@ -97,8 +98,11 @@ void *session_state(void);
 /*
  * In a serving thread: the message being served as it came, for fields that
  * libfuse does not hand on. TMPFILE is passed to libfuse as CREATE, whose
- * message and reply it shares; session_opcode() tells.
+ * message and reply it shares, and, where wanted, STATX as GETATTR, whose
+ * message begins as its own, while its reply is the handler's to make;
+ * session_opcode() tells.
  */
+#define SESSION_STATX 52 /* <linux/fuse.h> of Linux 6.6 */
 const struct fuse_in_header *session_message(void);
 uint32_t session_opcode(void);
 /*

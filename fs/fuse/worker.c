@@ -181,6 +181,8 @@ void worker_serve(struct worker *worker, size_t length)
 	}
 	if (in->opcode == OPCODE_TMPFILE)
 		in->opcode = FUSE_CREATE;
+	if (in->opcode == SESSION_STATX && worker->session->config.statx)
+		in->opcode = FUSE_GETATTR;
 	if (in->opcode == FUSE_SETXATTR &&
 	    worker->session->granted & SESSION_SETXATTR_EXT)
 		buf.size = shorten_setxattr(in, length);

@@ -4,7 +4,7 @@
 # counted, and stay.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
-plan 11
+plan 12
 
 cat >"$work/special.py" <<'PY'
 import errno, os, socket, stat, sys
@@ -85,6 +85,8 @@ free=$(stat -f -c %f "$mnt") inodes=$(stat -f -c %d "$mnt")
 ok "made" special make
 ok "they work" special use
 ok "a node opens its device, unless nodev" eval 'cat "$mnt/dev-1-3" || grep " $mnt .*nodev" /proc/mounts'
+is "statx(2) knows its number, too" "$(stat -c '%t:%T %w' "$mnt/dev-259-1048575" | cut -d' ' -f1,2)" \
+	"103:fffff $(date +%F)"
 ok "umount and check" eval 'udax_umount && device_clean pmem0'
 ok "mounts again" udax_mount pmem0
 ok "all are there" special check

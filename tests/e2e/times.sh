@@ -3,7 +3,7 @@
 # Timestamps: which call moves which, to the nanosecond, and kept.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
-plan 8
+plan 12
 
 cat >"$work/times.py" <<'PY'
 import mmap, os, sys, time
@@ -107,9 +107,24 @@ ok "mounts" udax_mount pmem0
 ok "what moves which" times which
 ok "a store through a mapping" times mapped
 ok "set to anything" times set_
+# Of birth: nothing moves it, and all have one.
+birth() { stat -c '%.9W' "$mnt/$1"; }
+mkdir "$mnt/born-dir"
+ln -s x "$mnt/born-link"
+touch "$mnt/born"
+for name in born born-dir born-link; do
+	is "$name: born as it was first changed" "$(birth $name)" "$(stat -c '%.9Z' "$mnt/$name")"
+done
+born=$(birth born)
+sleep 0.02
+echo x >"$mnt/born"
+ln "$mnt/born" "$mnt/born-twice"
+mv "$mnt/born" "$mnt/born-dir/"
+touch -d 1999-01-01 "$mnt/born-twice"
 before=$(times print_)
 ok "umount and check" eval 'udax_umount && device_clean pmem0'
 udax_mount pmem0
 ok "kept" times check
+is "the time of birth, too" "$(birth born-twice)" "$born"
 is "all of them" "$(times print_)" "$before"
 ok "umount and check" eval 'udax_umount && device_clean pmem0'
