@@ -6,6 +6,7 @@
 #include "core/lease.h"
 #include "journal/journal.h"
 
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -109,6 +110,7 @@ void attr_touch(struct inode *inode, unsigned lazy)
 		return;
 	attr_now(&now);
 	if (lazy & LAZY_ATIME && !active->no_atime &&
+	    !(inode->media->flags & FS_NOATIME_FL) &&
 	    now.tv_sec >= atomic_load_explicit(&active->atime_good_s,
 					       memory_order_relaxed))
 		touch_atime(inode, active, &now);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/attr.h"
+#include "core/attr_flags.h"
 
 #include "core/file.h"
 #include "core/fs.h"
@@ -108,6 +109,19 @@ static int change(struct fs *fs, struct inode *inode, const struct stat *attr,
 	return err;
 }
 
+/* utimes(path, NULL) is a touch: so may who may write. */
+static int allowed(const struct inode *inode, unsigned mask)
+{
+	const unsigned touch = ATTR_ATIME_NOW | ATTR_MTIME_NOW;
+
+	if (mask & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_SIZE | ATTR_ATIME |
+		    ATTR_MTIME))
+		return attr_flags_may_change(inode);
+	if ((mask & touch) == touch)
+		return attr_flags_may_append(inode);
+	return mask & touch ? attr_flags_may_change(inode) : 0;
+}
+
 static int set_size(struct request *request, struct inode *inode, off_t size)
 {
 	if (S_ISDIR(inode->media->mode))
@@ -123,7 +137,7 @@ int attr_set(struct request *request, struct inode *inode,
 	     const struct stat *attr, unsigned mask, struct stat *out)
 {
 	struct fs *fs = request->fs;
-	int err = 0;
+	int err;
 
 	if (fs->options.read_only)
 		return -EROFS;
@@ -132,7 +146,8 @@ int attr_set(struct request *request, struct inode *inode,
 	pthread_rwlock_wrlock(&inode->lock);
 	/* What was stored before is older than the time that is set now. */
 	lease_gather_mtime(fs, inode);
-	if (mask & (ATTR_UID | ATTR_GID | ATTR_SIZE))
+	err = allowed(inode, mask);
+	if (!err && mask & (ATTR_UID | ATTR_GID | ATTR_SIZE))
 		err = xattr_drop_capability_locked(request, inode);
 	if (!err && mask & ATTR_SIZE)
 		err = set_size(request, inode, attr->st_size);

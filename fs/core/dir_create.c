@@ -22,7 +22,9 @@ static int may_add(const struct inode *dir)
 {
 	if (!S_ISDIR(dir->media->mode))
 		return -ENOTDIR;
-	return dir->media->nlink == 0 ? -ENOENT : 0;
+	if (dir->media->nlink == 0)
+		return -ENOENT;
+	return attr_flags_may_add(dir);
 }
 
 static bool takes_files(const struct fs *fs, unsigned index)
@@ -297,6 +299,8 @@ static int link_locked(struct fs *fs, struct inode *inode, struct inode *dir,
 	if (S_ISDIR(inode->media->mode))
 		return -EPERM;
 	err = may_add(dir);
+	if (!err)
+		err = attr_flags_may_change(inode);
 	if (!err && inode->media->nlink >= LINKS_MAX)
 		err = -EMLINK;
 	if (err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* dir_remove.c -- names go; the inode goes with its last user */
 #include "core/attr.h"
+#include "core/attr_flags.h"
 #include "core/dir.h"
 #include "core/dir_entry.h"
 #include "core/fs.h"
@@ -38,7 +39,12 @@ static int remove_locked(struct fs *fs, struct inode *dir, struct inode *inode,
 			 const struct entry *entry)
 {
 	bool is_dir = S_ISDIR(inode->media->mode);
+	int err = attr_flags_may_remove(dir);
 
+	if (!err)
+		err = attr_flags_may_change(inode);
+	if (err)
+		return err;
 	if (is_dir != (entry->type == DT_DIR))
 		return -EUCLEAN;
 	if (is_dir && inode->media->size != 0)

@@ -8,6 +8,7 @@
  * the rules would have refused.
  */
 #include "core/attr.h"
+#include "core/attr_flags.h"
 #include "core/dir.h"
 #include "core/dir_entry.h"
 #include "core/fs.h"
@@ -216,6 +217,21 @@ static bool is_either_dir(const struct rename *rename,
 	return inode == rename->from.dir || inode == rename->to.dir;
 }
 
+/* All are locked. */
+static int check_flags(const struct rename *rename)
+{
+	int err = attr_flags_may_remove(rename->from.dir);
+
+	if (!err)
+		err = attr_flags_may_change(rename->from.inode);
+	if (!err)
+		err = rename->to.inode ? attr_flags_may_remove(rename->to.dir)
+				       : attr_flags_may_add(rename->to.dir);
+	if (!err && rename->to.inode)
+		err = attr_flags_may_change(rename->to.inode);
+	return err;
+}
+
 static int change_locked(const struct rename *rename)
 {
 	struct inode *all[] = { rename->from.dir, rename->to.dir,
@@ -227,12 +243,16 @@ static int change_locked(const struct rename *rename)
 	    is_either_dir(rename, rename->to.inode))
 		return -EUCLEAN; /* a directory in itself */
 	inodes_lock(all, 4);
+	err = check_flags(rename);
+	if (err)
+		goto out_unlock;
 	txn = txn_begin(rename->fs->journal);
 	err = change(rename, txn);
 	if (err)
 		txn_abort(txn);
 	else
 		err = txn_commit(txn);
+out_unlock:
 	inodes_unlock(all, 4);
 	return err;
 }

@@ -7,6 +7,7 @@
  * turns what was written into unwritten; that part is marked as a hole, and
  * after a crash in the middle it becomes one: zeros either way.
  */
+#include "core/attr_flags.h"
 #include "core/file.h"
 #include "core/file_change.h"
 #include "core/file_hole.h"
@@ -227,6 +228,11 @@ int file_fallocate(struct request *request, struct inode *inode, int mode,
 	if (!request->fs->journal)
 		return -EROFS;
 	pthread_rwlock_wrlock(&inode->lock);
+	/* Blocks may be had before they are appended to. */
+	error = mode & ~FALLOC_FL_KEEP_SIZE ? attr_flags_may_change(inode)
+					    : attr_flags_may_append(inode);
+	if (error)
+		goto out;
 	if (inode->media->format != INODE_INLINE &&
 	    inode->media->format != INODE_EXTENTS)
 		error = -EINVAL;
@@ -238,6 +244,7 @@ int file_fallocate(struct request *request, struct inode *inode, int mode,
 		error = allocate(request, inode, start, end, keep_size);
 	else
 		error = -EOPNOTSUPP;
+out:
 	pthread_rwlock_unlock(&inode->lock);
 	return error;
 }

@@ -9,6 +9,7 @@
  * A crash between links leaves the write's first part: legal for write(2).
  */
 #include "core/attr.h"
+#include "core/attr_flags.h"
 #include "core/file.h"
 #include "core/file_change.h"
 #include "core/inode.h"
@@ -119,9 +120,15 @@ static int write_in_place(struct request *request, struct inode *inode,
 	const inode_media *media = inode->media;
 	struct place places[FILE_READ_IOVS];
 	unsigned count;
-	int error = -EAGAIN;
+	int error = 0;
 
 	pthread_rwlock_rdlock(&inode->lock);
+	/* Pages that were stored to before it was flagged are let in. */
+	if (!request->writeback)
+		error = attr_flags_may_write(inode, write->offset);
+	if (error)
+		goto out;
+	error = -EAGAIN;
 	if (media->format != INODE_EXTENTS || write->end > media->size ||
 	    write_kills(inode, write))
 		goto out;
@@ -271,6 +278,10 @@ static ssize_t write_chain(struct request *request, struct inode *inode,
 		write->end = write->offset + length;
 	}
 	start = write->offset;
+	if (!request->writeback)
+		error = attr_flags_may_write(inode, start);
+	if (error)
+		goto out;
 	if (write->end > (uint64_t)FILE_BYTES_MAX)
 		error = -EFBIG;
 	else if (inode->media->format != INODE_INLINE &&
@@ -278,6 +289,7 @@ static ssize_t write_chain(struct request *request, struct inode *inode,
 		error = -EINVAL;
 	while (!error && write->offset < write->end)
 		error = write_link(request, inode, write);
+out:
 	pthread_rwlock_unlock(&inode->lock);
 	if (error && (error != -ENOSPC || write->offset == start))
 		return error;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a lease can have: how far it reaches, and where its pages are. */
+#include "core/attr_flags.h"
 #include "core/lease_grant.h"
 
 #include "core/file_change.h"
@@ -21,6 +22,10 @@ static int grant_check(const struct grant *grant)
 		return -EINVAL;
 	if (grant->want->writable && !grant->fs->journal)
 		return -EROFS;
+	/* As mmap(2) of an append-only file; an immutable one is not opened
+	 * for writing in the first place. */
+	if (grant->want->writable && attr_flags_may_change(grant->inode))
+		return -EACCES;
 	return 0;
 }
 

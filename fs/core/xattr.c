@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/xattr.h"
 
+#include "core/attr_flags.h"
 #include "core/fs.h"
 #include "core/inode.h"
 #include "core/request.h"
@@ -15,9 +16,10 @@
 #include <string.h>
 #include <sys/xattr.h>
 
-#define CAPABILITY "security.capability"
 #define TRUSTED "trusted."
 #define FREED_AT_ONCE 64
+
+static const struct xattr_name capability = { "security.capability", 19 };
 
 /* Of "system." there are ACLs alone. */
 static int check_name(const char *text, struct xattr_name *out)
@@ -174,7 +176,9 @@ int xattr_set(struct request *request, struct inode *inode, const char *name,
 	if (err)
 		return err;
 	pthread_rwlock_wrlock(&inode->lock);
-	err = set_locked(fs, inode, &checked, value, size, flags);
+	err = attr_flags_may_change(inode);
+	if (!err)
+		err = set_locked(fs, inode, &checked, value, size, flags);
 	pthread_rwlock_unlock(&inode->lock);
 	return err;
 }
@@ -209,20 +213,37 @@ int xattr_remove(struct request *request, struct inode *inode, const char *name)
 	if (err)
 		return err;
 	pthread_rwlock_wrlock(&inode->lock);
-	err = remove_locked(fs, inode, &checked);
+	err = attr_flags_may_change(inode);
+	if (!err)
+		err = remove_locked(fs, inode, &checked);
 	pthread_rwlock_unlock(&inode->lock);
 	return err;
 }
 
 int xattr_drop_capability_locked(struct request *request, struct inode *inode)
 {
-	const struct xattr_name name = { CAPABILITY, strlen(CAPABILITY) };
 	int err;
 
 	if (inode->media->xattr_root == ADDR_NONE)
 		return 0;
-	err = remove_locked(request->fs, inode, &name);
+	err = remove_locked(request->fs, inode, &capability);
 	return err == -ENODATA ? 0 : err;
+}
+
+int xattr_drop_capability(struct request *request, struct inode *inode)
+{
+	struct xattr_found found;
+	int err;
+
+	pthread_rwlock_rdlock(&inode->lock);
+	err = xattr_find(request->fs, inode, &capability, &found);
+	pthread_rwlock_unlock(&inode->lock);
+	if (err)
+		return err == -ENODATA ? 0 : err;
+	pthread_rwlock_wrlock(&inode->lock);
+	err = xattr_drop_capability_locked(request, inode);
+	pthread_rwlock_unlock(&inode->lock);
+	return err;
 }
 
 /* ------------------------------------------------------------------- whole */

@@ -64,21 +64,6 @@ static int account_cached(struct op *op, off_t offset, size_t length)
 	return bytes < 0 ? (int)bytes : 0;
 }
 
-/*
- * HANDLE_KILLPRIV_V2: a write by anybody takes file capabilities away. Few
- * files have them: without xattrs the question costs one load.
- */
-static int drop_capability(struct op *op)
-{
-	static const char name[] = "security.capability";
-	ssize_t there = xattr_get(op->request, op->inode, name, NULL, 0);
-	int err = 0;
-
-	if (there >= 0)
-		err = xattr_remove(op->request, op->inode, name);
-	return err == -ENODATA ? 0 : err;
-}
-
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 		     size_t size, off_t offset, struct fuse_file_info *file)
 {
@@ -97,7 +82,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 		      : !op_begin(&op, req, "write", ino))
 		return;
 	op_range(&op, offset, size);
-	written = writeback ? 0 : drop_capability(&op);
+	written = writeback ? 0 : xattr_drop_capability(op.request, op.inode);
 	if (!written)
 		written = file_write(op.request, op.inode, bytes, size, offset,
 				     kill);

@@ -161,23 +161,38 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
 	list(req, ino, size, offset, true);
 }
 
-/* A directory needs no state of its own while it is open: cookies say all, and
- * the kernel's lookup keeps it when it has been removed. */
+/* What a directory has while it is open is its atime: cookies say where in it
+ * one is, and the kernel's lookup keeps it when it has been removed. */
 static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 		       struct fuse_file_info *file)
 {
 	struct op op;
+	int err;
 
 	if (!op_begin(&op, req, "opendir", ino))
 		return;
-	fuse_reply_open(req, file);
+	err = inode_open(op.front->fs, op.inode, false);
+	if (err) {
+		op_end(&op, err);
+		return;
+	}
+	/* The connection has ended: no release will come. */
+	err = fuse_reply_open(req, file);
 	op_finish(&op);
+	if (err)
+		inode_close(op.front->fs, op.inode, false);
 }
 
 static void op_releasedir(fuse_req_t req, fuse_ino_t ino,
 			  struct fuse_file_info *file)
 {
+	struct op op;
+
+	op_begin_ungated(&op, req, "releasedir", ino);
+	if (op.inode)
+		inode_close(op.front->fs, op.inode, false);
 	fuse_reply_err(req, 0);
+	op_finish(&op);
 }
 
 /* Names are durable when answered. */

@@ -37,21 +37,36 @@ static struct attr_flags from_iflags(uint32_t iflags)
 	return flags;
 }
 
+/* The same, by two names. */
+static const struct {
+	uint32_t flag;
+	uint32_t xflag;
+} same[] = {
+	{ FS_IMMUTABLE_FL, FS_XFLAG_IMMUTABLE },
+	{ FS_APPEND_FL, FS_XFLAG_APPEND },
+	{ FS_SYNC_FL, FS_XFLAG_SYNC },
+	{ FS_NOATIME_FL, FS_XFLAG_NOATIME },
+	{ FS_NODUMP_FL, FS_XFLAG_NODUMP },
+};
+
 static struct fsxattr to_fsxattr(const struct attr_flags *flags)
 {
 	struct fsxattr out = { .fsx_xflags = flags->xflags };
 
-	if (flags->flags & FS_NODUMP_FL)
-		out.fsx_xflags |= FS_XFLAG_NODUMP;
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		if (flags->flags & same[i].flag)
+			out.fsx_xflags |= same[i].xflag;
 	return out;
 }
 
 static int from_fsxattr(const struct fsxattr *in, struct attr_flags *flags)
 {
 	*flags = (struct attr_flags){ .xflags = in->fsx_xflags };
-	if (in->fsx_xflags & FS_XFLAG_NODUMP) {
-		flags->flags |= FS_NODUMP_FL;
-		flags->xflags &= ~(uint32_t)FS_XFLAG_NODUMP;
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		if (!(in->fsx_xflags & same[i].xflag))
+			continue;
+		flags->flags |= same[i].flag;
+		flags->xflags &= ~same[i].xflag;
 	}
 	return in->fsx_extsize || in->fsx_cowextsize || in->fsx_projid
 		       ? -EOPNOTSUPP

@@ -97,6 +97,7 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 	create(req, "symlink", parent, name, &new_inode);
 }
 
+/* Open meanwhile, so that it has an atime to move. */
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	char target[PATH_MAX + 1];
@@ -105,13 +106,19 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 
 	if (!op_begin(&op, req, "readlink", ino))
 		return;
-	err = dir_readlink(op.request, op.inode, target, sizeof(target));
-	if (err < 0) {
+	err = inode_open(op.front->fs, op.inode, false);
+	if (err) {
 		op_end(&op, err);
 		return;
 	}
-	fuse_reply_readlink(req, target);
-	op_finish(&op);
+	err = dir_readlink(op.request, op.inode, target, sizeof(target));
+	if (err < 0) {
+		op_end(&op, err);
+	} else {
+		fuse_reply_readlink(req, target);
+		op_finish(&op);
+	}
+	inode_close(op.front->fs, op.inode, false);
 }
 
 /* The reply is one more lookup of the inode. */

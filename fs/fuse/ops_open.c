@@ -6,6 +6,7 @@
  * comes after the last munmap, and what it gives back is what was taken.
  */
 #include "core/attr.h"
+#include "core/attr_flags.h"
 #include "core/dir.h"
 #include "dax/entry_table.h"
 #include "fuse/op.h"
@@ -114,7 +115,9 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)
 		op_end(&op, -EROFS);
 		return;
 	}
-	err = inode_open(fs, op.inode, writer);
+	err = attr_flags_may_open(op.inode, file->flags);
+	if (!err)
+		err = inode_open(fs, op.inode, writer);
 	if (err) {
 		op_end(&op, err);
 		return;

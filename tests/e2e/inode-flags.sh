@@ -9,7 +9,7 @@ cat >"$work/flags.py" <<'PY'
 import errno, fcntl, os, struct, sys
 GETFLAGS, SETFLAGS = 0x80086601, 0x40086602
 FSGETXATTR, FSSETXATTR = 0x801c581f, 0x401c5820
-DAX, NODUMP, DAX_FL, NODUMP_FL, APPEND_FL = 0x8000, 0x80, 0x2000000, 0x40, 0x20
+DAX, NODUMP, DAX_FL, NODUMP_FL, COMPR_FL = 0x8000, 0x80, 0x2000000, 0x40, 0x4
 
 def get(fd):
     return struct.unpack_from("I", fcntl.ioctl(fd, FSGETXATTR, bytes(28)))[0]
@@ -33,8 +33,8 @@ assert (get(fd), iflags(fd)) == (NODUMP, NODUMP_FL)
 fcntl.ioctl(fd, SETFLAGS, struct.pack("Q", DAX_FL))
 assert get(fd) == DAX
 try:
-    fcntl.ioctl(fd, SETFLAGS, struct.pack("Q", APPEND_FL))
-    sys.exit("APPEND was taken")
+    fcntl.ioctl(fd, SETFLAGS, struct.pack("Q", COMPR_FL))
+    sys.exit("COMPR was taken")
 except OSError as e:
     assert e.errno == errno.EOPNOTSUPP, e
 plain = os.open("plain", os.O_CREAT | os.O_RDWR)
