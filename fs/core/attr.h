@@ -12,6 +12,7 @@
 
 #include "media/inode.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -43,6 +44,24 @@ struct timespec attr_birth(const struct inode *inode);
  * through file_truncate. */
 int attr_set(struct request *request, struct inode *inode,
 	     const struct stat *attr, unsigned mask, struct stat *out)
+	__attribute__((warn_unused_result));
+
+/* Who changes a file's bytes, and what that costs the file. */
+struct attr_writer {
+	bool unprivileged; /* without CAP_FSETID */
+	/* Is the writer in this group? Asked if it matters, with no lock. */
+	bool (*in_group)(const struct attr_writer *writer, gid_t gid);
+	void *arg;
+};
+
+/*
+ * Before its bytes change: capabilities go; an unprivileged writer costs it
+ * suid, and sgid where the group may execute it or the writer is not in it.
+ * Mostly there is nothing to be done, found out under the shared lock. -EPERM:
+ * it is immutable.
+ */
+int attr_drop_privileges(struct request *request, struct inode *inode,
+			 const struct attr_writer *writer)
 	__attribute__((warn_unused_result));
 
 /* The kernel's own clock for files: coarse. */

@@ -159,3 +159,53 @@ int attr_set(struct request *request, struct inode *inode,
 	pthread_rwlock_unlock(&inode->lock);
 	return err;
 }
+
+/* The mode that a write by that writer leaves. */
+static uint32_t mode_after(uint32_t mode, gid_t gid,
+			   const struct attr_writer *writer)
+{
+	if (!writer->unprivileged)
+		return mode;
+	if (mode & S_ISGID &&
+	    (mode & S_IXGRP || !writer->in_group(writer, gid)))
+		mode &= ~(uint32_t)S_ISGID;
+	return mode & ~(uint32_t)S_ISUID;
+}
+
+/* Which of the bits that are to go are still there is looked at once more. */
+static int drop_bits(struct fs *fs, struct inode *inode, uint32_t bits)
+{
+	struct stat attr = { .st_mode = inode->media->mode & ~bits };
+
+	if (attr.st_mode == inode->media->mode)
+		return 0;
+	return change(fs, inode, &attr, ATTR_MODE);
+}
+
+int attr_drop_privileges(struct request *request, struct inode *inode,
+			 const struct attr_writer *writer)
+{
+	uint32_t mode, after;
+	gid_t gid;
+	int found, err;
+
+	pthread_rwlock_rdlock(&inode->lock);
+	mode = inode->media->mode;
+	gid = inode->media->gid;
+	err = attr_flags_may_append(inode);
+	found = xattr_find_capability_locked(request, inode);
+	pthread_rwlock_unlock(&inode->lock);
+	if (err || !S_ISREG(mode))
+		return err;
+	after = mode_after(mode, gid, writer);
+	if (found == -ENODATA && after == mode)
+		return 0;
+	if (request->fs->options.read_only)
+		return -EROFS;
+	pthread_rwlock_wrlock(&inode->lock);
+	err = xattr_drop_capability_locked(request, inode);
+	if (!err)
+		err = drop_bits(request->fs, inode, mode & ~after);
+	pthread_rwlock_unlock(&inode->lock);
+	return err;
+}

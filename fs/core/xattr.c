@@ -230,20 +230,13 @@ int xattr_drop_capability_locked(struct request *request, struct inode *inode)
 	return err == -ENODATA ? 0 : err;
 }
 
-int xattr_drop_capability(struct request *request, struct inode *inode)
+int xattr_find_capability_locked(struct request *request, struct inode *inode)
 {
 	struct xattr_found found;
-	int err;
 
-	pthread_rwlock_rdlock(&inode->lock);
-	err = xattr_find(request->fs, inode, &capability, &found);
-	pthread_rwlock_unlock(&inode->lock);
-	if (err)
-		return err == -ENODATA ? 0 : err;
-	pthread_rwlock_wrlock(&inode->lock);
-	err = xattr_drop_capability_locked(request, inode);
-	pthread_rwlock_unlock(&inode->lock);
-	return err;
+	if (inode->media->xattr_root == ADDR_NONE)
+		return -ENODATA;
+	return xattr_find(request->fs, inode, &capability, &found);
 }
 
 /* ------------------------------------------------------------------- whole */

@@ -49,9 +49,9 @@ ssize_t xattr_list(struct request *request, struct inode *inode, bool trusted,
 int xattr_free_all_locked(struct fs *fs, struct inode *inode)
 	__attribute__((warn_unused_result));
 
-/* Without security.capability, as a change of owner, size or bytes leaves it.
- * Where there are no xattrs the question costs one load. */
-int xattr_drop_capability(struct request *request, struct inode *inode)
+/* Without security.capability, as a change of owner, size or bytes leaves it;
+ * -ENODATA: there is none. Where there are no xattrs it costs one load. */
+int xattr_find_capability_locked(struct request *request, struct inode *inode)
 	__attribute__((warn_unused_result));
 int xattr_drop_capability_locked(struct request *request, struct inode *inode)
 	__attribute__((warn_unused_result));

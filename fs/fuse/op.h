@@ -74,6 +74,10 @@ bool op_park(struct op *op, int err, const struct op_wait *wait)
 /* What a name stands for: for replies that carry an entry. */
 void op_entry_param(struct op *op, struct inode *inode,
 		    struct fuse_entry_param *entry);
+/* Before its bytes, size or owner change: what the caller, with or without
+ * CAP_FSETID, costs the file (attr_drop_privileges). */
+int op_drop_privileges(struct op *op, bool unprivileged)
+	__attribute__((warn_unused_result));
 /* 0, or what the kernel may see; damage is logged once. */
 int op_errno(struct op *op, int err);
 /* What remains to be done after a reply was sent some other way. */

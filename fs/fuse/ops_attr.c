@@ -53,6 +53,17 @@ static unsigned int attr_mask(int to_set)
 
 _Static_assert(FUSE_SET_ATTR_KILL_SUID == FATTR_KILL_SUIDGID, "wire");
 
+/* A truncate says whether the caller has CAP_FSETID; a change of owner does
+ * not, and by root leaves sgid where the group may not execute the file. */
+static int before_setattr(struct op *op, int to_set)
+{
+	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		return op_drop_privileges(op, fuse_req_ctx(op->req)->uid != 0);
+	if (to_set & FUSE_SET_ATTR_SIZE)
+		return op_drop_privileges(op, to_set & FUSE_SET_ATTR_KILL_SUID);
+	return 0;
+}
+
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 		       int to_set, struct fuse_file_info *file)
 {
@@ -66,7 +77,10 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 		return;
 	if (to_set & FUSE_SET_ATTR_SIZE)
 		op_range(&op, attr->st_size, 0);
-	err = attr_set(op.request, op.inode, attr, attr_mask(to_set), &after);
+	err = before_setattr(&op, to_set);
+	if (!err)
+		err = attr_set(op.request, op.inode, attr, attr_mask(to_set),
+			       &after);
 	if (op_park(&op, err, &wait))
 		return;
 	if (err)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* ops_data.c -- the bytes of files: read, written, allocated, sought */
 #include "core/file.h"
-#include "core/xattr.h"
 #include "fuse/op.h"
 
 #include <errno.h>
@@ -64,6 +63,11 @@ static int account_cached(struct op *op, off_t offset, size_t length)
 	return bytes < 0 ? (int)bytes : 0;
 }
 
+static bool not_root(fuse_req_t req)
+{
+	return fuse_req_ctx(req)->uid != 0;
+}
+
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 		     size_t size, off_t offset, struct fuse_file_info *file)
 {
@@ -82,7 +86,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 		      : !op_begin(&op, req, "write", ino))
 		return;
 	op_range(&op, offset, size);
-	written = writeback ? 0 : xattr_drop_capability(op.request, op.inode);
+	written = writeback ? 0 : op_drop_privileges(&op, kill);
 	if (!written)
 		written = file_write(op.request, op.inode, bytes, size, offset,
 				     kill);
@@ -102,7 +106,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 /*
  * Whole ranges are parked for leases of the destination; a source is never in
  * the way. There is no flag for the privileges that a write takes away: who is
- * not root loses them.
+ * not root loses them, here and in fallocate.
  */
 static void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t offset,
 			       struct fuse_file_info *file, fuse_ino_t to_ino,
@@ -120,10 +124,10 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t offset,
 		return;
 	op_range(&op, to_offset, length);
 	from = inode_of(op.front->fs, ino);
-	bytes = from ? drop_capability(&op) : -ESTALE;
+	bytes = from ? op_drop_privileges(&op, not_root(req)) : -ESTALE;
 	if (!bytes)
 		bytes = file_copy(op.request, from, offset, op.inode, to_offset,
-				  length, fuse_req_ctx(req)->uid != 0);
+				  length, not_root(req));
 	if (op_park(&op, bytes < 0 ? (int)bytes : 0, &wait))
 		return;
 	if (bytes < 0)
@@ -153,7 +157,10 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 	if (!op_begin(&op, req, "fallocate", ino))
 		return;
 	op_range(&op, offset, (size_t)length);
-	err = file_fallocate(op.request, op.inode, mode, offset, length);
+	err = op_drop_privileges(&op, not_root(req));
+	if (!err)
+		err = file_fallocate(op.request, op.inode, mode, offset,
+				     length);
 	if (!op_park(&op, err, &wait))
 		op_end(&op, err);
 }

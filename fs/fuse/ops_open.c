@@ -93,11 +93,11 @@ static int truncate_at_open(struct op *op)
 {
 	const struct fuse_open_in *in = (const void *)(session_message() + 1);
 	const struct stat attr = { .st_size = 0 };
-	unsigned int mask = ATTR_SIZE;
+	bool kill = in->open_flags & FUSE_OPEN_KILL_SUIDGID;
+	int err = op_drop_privileges(op, kill);
 
-	if (in->open_flags & FUSE_OPEN_KILL_SUIDGID)
-		mask |= ATTR_KILL_SUIDGID;
-	return attr_set(op->request, op->inode, &attr, mask, NULL);
+	return err ? err
+		   : attr_set(op->request, op->inode, &attr, ATTR_SIZE, NULL);
 }
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *file)

@@ -4,10 +4,10 @@
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
 [ "$(id -u)" = 0 ] || skip_all "needs root"
-plan 9
+plan 10
 
 cat >"$work/permissions.py" <<'PY'
-import errno, os, stat, sys
+import ctypes, errno, os, stat, sys
 os.chdir(sys.argv[1])
 os.umask(0)
 
@@ -159,6 +159,58 @@ def written():
         f.write(b"1")
     assert mode("s") == 0o6777
 
+def privileges():
+    # suid, sgid and capabilities: what each call takes away, from whom
+    libc = ctypes.CDLL(None, use_errno=True)
+    caps = b"\1\0\0\2" + b"\0\4\0\0" + bytes(12)
+    def fd():
+        return os.open("p", os.O_RDWR)
+    def fallocate(mode):
+        assert libc.fallocate(fd(), mode, ctypes.c_int64(0), ctypes.c_int64(5000)) == 0
+    def chown():
+        os.chown("p", -1, 1001)
+    calls = {
+        "write": lambda: os.write(fd(), b"x"),
+        "extend": lambda: os.pwrite(fd(), b"x", 20000),
+        "truncate": lambda: os.truncate("p", 5),
+        "ftruncate": lambda: os.ftruncate(fd(), 5),
+        "open": lambda: os.open("p", os.O_WRONLY | os.O_TRUNC),
+        "allocate": lambda: fallocate(0),
+        "punch": lambda: fallocate(3),
+        "zero": lambda: fallocate(16),
+        "copy": lambda: os.copy_file_range(os.open("src", os.O_RDONLY), fd(), 4096),
+    }
+    def fresh(m):
+        for name in "p", "src":
+            with open(name, "wb") as f:
+                f.write(bytes(10000))
+            os.chmod(name, 0o777)
+        os.setxattr("p", "security.capability", caps)
+        os.chmod("p", m)
+        assert mode("p") == m
+    def after(what, expected):
+        assert mode("p") == expected, f"{what}: {mode('p'):o}, expected {expected:o}"
+        assert os.listxattr("p") == [], what
+    for name, call in calls.items():
+        for m, stranger, member in (0o6777, 0o777, 0o777), (0o2767, 0o767, 0o2767), (0o4767, 0o767, 0o767):
+            fresh(m)
+            as_user(1001, 1001, [], call)
+            after(f"{name} by another", stranger)
+            fresh(m)
+            as_user(1001, 1001, [5, 0], call)
+            after(f"{name} by a member", member)
+            fresh(m)
+            as_user(0, 0, [], call)
+            after(f"{name} by root", m)
+    fresh(0o755)
+    os.chown("p", 1001, 77)
+    os.chmod("p", 0o2767)
+    as_user(1001, 1001, [], chown)
+    assert mode("p") == 0o767
+    os.chmod("p", 0o6767)
+    os.chown("p", 0, 0)
+    assert mode("p") == 0o2767
+
 globals()[sys.argv[2]]()
 PY
 permissions() { timeout 30 python3 "$work/permissions.py" "$mnt" "$1"; }
@@ -166,7 +218,7 @@ chmod 755 "$work"
 udax_mkfs pmem0
 ok "mounts" udax_mount pmem0
 is "the root is its owner's" "$(stat -c '%a %u %g' "$mnt")" "755 0 0"
-for part in modes owners another sticky setgid written; do
+for part in modes owners another sticky setgid written privileges; do
 	ok "$part" permissions $part
 done
 ok "umount and check" eval 'udax_umount && device_clean pmem0'

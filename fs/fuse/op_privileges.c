@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * op_privileges.c -- suid, sgid and capabilities, which a write takes away
+ *
+ * HANDLE_KILLPRIV_V2 leaves that to us, and says of a caller whether it has
+ * CAP_FSETID, not whether it is in the file's group. That is asked for where it
+ * matters: a setgid file that the group may not execute.
+ */
+#include "core/attr.h"
+#include "fuse/op.h"
+
+#include <errno.h>
+
+#define GROUPS_MOST 64
+
+static bool among(const gid_t *groups, int count, gid_t gid)
+{
+	for (int i = 0; i < count; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+/* Whoever cannot be asked, because it is of another pid namespace, is not; nor
+ * does anybody look further than at the first groups. */
+static bool in_group(const struct attr_writer *writer, gid_t gid)
+{
+	const struct op *op = writer->arg;
+	gid_t groups[GROUPS_MOST];
+	int count;
+
+	if (fuse_req_ctx(op->req)->gid == gid)
+		return true;
+	count = fuse_req_getgroups(op->req, GROUPS_MOST, groups);
+	if (count > GROUPS_MOST)
+		count = GROUPS_MOST;
+	return among(groups, count, gid);
+}
+
+int op_drop_privileges(struct op *op, bool unprivileged)
+{
+	const struct attr_writer writer = { .unprivileged = unprivileged,
+					    .in_group = in_group,
+					    .arg = op };
+
+	return attr_drop_privileges(op->request, op->inode, &writer);
+}
