@@ -50,6 +50,12 @@ int dir_rmdir(struct request *request, struct inode *dir, const char *name)
 int dir_rename(struct request *request, struct inode *from_dir,
 	       const char *from, struct inode *to_dir, const char *to,
 	       unsigned flags) __attribute__((warn_unused_result));
+/* RENAME_WHITEOUT, too, which leaves a character device 0:0, owned as
+ * `whiteout` says, in the place of what moved. */
+int dir_rename_white(struct request *request, struct inode *from_dir,
+		     const char *from, struct inode *to_dir, const char *to,
+		     unsigned flags, const struct dir_new *whiteout)
+	__attribute__((warn_unused_result));
 int dir_readlink(struct request *request, struct inode *inode, char *target,
 		 size_t target_bytes) __attribute__((warn_unused_result));
 

@@ -101,8 +101,8 @@ static void set_owner(inode_media *copy, const struct dir_new *from,
 	}
 }
 
-static int set_up(struct fs *fs, struct txn *txn, inode_media *copy,
-		  const struct dir_new *from, const inode_media *dir)
+int dir_set_up(struct fs *fs, struct txn *txn, inode_media *copy,
+	       const struct dir_new *from, const inode_media *dir)
 {
 	set_owner(copy, from, dir);
 	attr_flags_inherit(copy, dir);
@@ -165,7 +165,7 @@ static int create_in_txn(struct fs *fs, struct inode *dir,
 	inode_media *copy = inode_new(fs, txn, inode);
 	int err;
 
-	err = set_up(fs, txn, copy, from, dir->media);
+	err = dir_set_up(fs, txn, copy, from, dir->media);
 	if (!err)
 		err = xattr_acl_inherit(fs, txn, dir, inode, from->umask);
 	if (!err && name) {

@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct dir_new;
 struct fs;
 struct inode;
 struct txn;
@@ -72,6 +73,10 @@ int entry_replace(struct dir_edit *edit, const struct name *name,
 		  const struct entry *entry)
 	__attribute__((warn_unused_result));
 
+/* dir_create.c: what a new inode in that directory is, into its copy. */
+int dir_set_up(struct fs *fs, struct txn *txn, inode_media *copy,
+	       const struct dir_new *from, const inode_media *dir)
+	__attribute__((warn_unused_result));
 /* One name of an inode less, in its copy; a directory has none left then. */
 void dir_drop_link(struct inode *inode, inode_media *copy, uint64_t dir_ino,
 		   uint64_t key);

@@ -14,6 +14,7 @@
 #include "core/fs.h"
 #include "core/inode.h"
 #include "core/request.h"
+#include "core/space.h"
 #include "journal/journal.h"
 
 #include <dirent.h>
@@ -32,6 +33,9 @@ struct rename {
 	struct fs *fs;
 	struct side from, to;
 	bool exchange;
+	/* RENAME_WHITEOUT, or NULL, and its inode, taken. */
+	const struct dir_new *whiteout;
+	struct inode *white;
 };
 
 static bool is_dir(const struct side *side)
@@ -184,6 +188,23 @@ static int put(struct dir_edit *edit, const struct side *at,
 	return entry_add(edit, &at->name, &entry);
 }
 
+/* In the place of what moved. No default ACL and no umask are for it. */
+static int put_whiteout(const struct rename *rename, struct txn *txn,
+			struct dir_edit *edit)
+{
+	const struct side *from = &rename->from;
+	inode_media *copy = inode_new(rename->fs, txn, rename->white);
+	const struct entry entry = { .key = from->entry.key,
+				     .ino = rename->white->ino,
+				     .type = DT_CHR };
+	int err;
+
+	err = dir_set_up(rename->fs, txn, copy, rename->whiteout, edit->copy);
+	copy->parent_ino = from->dir->ino;
+	copy->parent_key = entry.key;
+	return err ? err : entry_replace(edit, &from->name, &entry);
+}
+
 static int change(const struct rename *rename, struct txn *txn)
 {
 	const struct side *from = &rename->from;
@@ -206,6 +227,8 @@ static int change(const struct rename *rename, struct txn *txn)
 	err = put(to_edit, to, from);
 	if (!err && rename->exchange)
 		err = put(from_edit, from, to);
+	else if (!err && rename->white)
+		err = put_whiteout(rename, txn, from_edit);
 	else if (!err)
 		err = entry_remove(from_edit, from->entry.key);
 	return err;
@@ -252,6 +275,8 @@ static int change_locked(const struct rename *rename)
 		txn_abort(txn);
 	else
 		err = txn_commit(txn);
+	if (!err && rename->white)
+		inode_born(rename->fs, rename->white);
 out_unlock:
 	inodes_unlock(all, 4);
 	return err;
@@ -277,7 +302,18 @@ static int rename_names(struct rename *rename, unsigned flags)
 	if (rename->to.inode == rename->from.inode)
 		return 0;
 	err = check(rename);
-	return err ? err : change_locked(rename);
+	if (!err && rename->whiteout)
+		err = space_left(rename->fs);
+	if (!err && rename->whiteout)
+		err = inode_take(rename->fs, &rename->white);
+	if (err)
+		return err;
+	err = change_locked(rename);
+	if (err && rename->white) {
+		inode_unborn(rename->fs, rename->white);
+		rename->white = NULL;
+	}
+	return err;
 }
 
 static int check_names(struct rename *rename, const char *from, const char *to)
@@ -292,22 +328,24 @@ static int check_names(struct rename *rename, const char *from, const char *to)
 	return err;
 }
 
-int dir_rename(struct request *request, struct inode *from_dir,
-	       const char *from, struct inode *to_dir, const char *to,
-	       unsigned flags)
+int dir_rename_white(struct request *request, struct inode *from_dir,
+		     const char *from, struct inode *to_dir, const char *to,
+		     unsigned flags, const struct dir_new *whiteout)
 {
 	struct rename rename = {
 		.fs = request->fs,
 		.from.dir = from_dir,
 		.to.dir = to_dir,
 		.exchange = flags & RENAME_EXCHANGE,
+		.whiteout = flags & RENAME_WHITEOUT ? whiteout : NULL,
 	};
 	int err;
 
 	if (request->fs->options.read_only)
 		return -EROFS;
-	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE) ||
-	    flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE |
+				RENAME_WHITEOUT) ||
+	    (rename.exchange && flags != RENAME_EXCHANGE))
 		return -EINVAL;
 	err = check_names(&rename, from, to);
 	if (err)
@@ -319,5 +357,17 @@ int dir_rename(struct request *request, struct inode *from_dir,
 		inode_forget(request->fs, rename.from.inode, 1);
 	if (rename.to.inode)
 		inode_forget(request->fs, rename.to.inode, 1);
+	if (rename.white)
+		inode_forget(request->fs, rename.white, 1);
 	return err;
+}
+
+int dir_rename(struct request *request, struct inode *from_dir,
+	       const char *from, struct inode *to_dir, const char *to,
+	       unsigned flags)
+{
+	if (flags & RENAME_WHITEOUT)
+		return -EINVAL;
+	return dir_rename_white(request, from_dir, from, to_dir, to, flags,
+				NULL);
 }

@@ -167,15 +167,18 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 		      fuse_ino_t to_parent, const char *to_name,
 		      unsigned int flags)
 {
+	const struct dir_new whiteout = { .mode = S_IFCHR,
+					  .uid = fuse_req_ctx(req)->uid,
+					  .gid = fuse_req_ctx(req)->gid };
 	struct inode *to;
 	struct op op;
 
 	if (!op_begin(&op, req, "rename", parent))
 		return;
 	to = inode_of(op.front->fs, to_parent);
-	op_end(&op,
-	       to ? dir_rename(op.request, op.inode, name, to, to_name, flags)
-		  : -ESTALE);
+	op_end(&op, to ? dir_rename_white(op.request, op.inode, name, to,
+					  to_name, flags, &whiteout)
+		       : -ESTALE);
 }
 
 void ops_name_install(struct fuse_lowlevel_ops *ops)

@@ -6,7 +6,7 @@ requires_fuse
 plan 4
 
 cat >"$work/rename.py" <<'PY'
-import ctypes, errno, os, sys
+import ctypes, errno, os, stat, sys
 os.chdir(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
 NOREPLACE, EXCHANGE, WHITEOUT = 1, 2, 4
@@ -34,13 +34,40 @@ is_(rename("f/e", "b", EXCHANGE), 0)            # a directory and a file
 assert os.path.isdir("b") and os.path.isfile("f/e")
 is_((os.stat(".").st_nlink, os.stat("f").st_nlink), (5, 2))
 is_(rename("f", "f/e", EXCHANGE), "EINVAL")
-is_(rename("c", "white", WHITEOUT), "EINVAL")
+is_(rename("c", "f/e", EXCHANGE | WHITEOUT), "EINVAL")
 is_(rename("c", "f/e", NOREPLACE | EXCHANGE), "EINVAL")
 is_(rename("c", "b", 0), "EISDIR")
 is_(rename("b", "c", 0), "ENOTDIR")
 is_(rename("b", "f", 0), "ENOTEMPTY")
 is_(rename("b", "d", 0), 0)
 is_(sorted(os.listdir(".")), ["c", "d", "f"])
+
+def is_white(path):
+    st = os.lstat(path)
+    is_((st.st_mode, st.st_rdev, st.st_nlink), (stat.S_IFCHR, 0, 1))
+
+open("w", "w").write("w")
+os.mkdir("g")
+is_(rename("w", "g/w", WHITEOUT), 0)            # to another directory
+is_white("w")
+is_(open("g/w").read(), "w")
+is_(rename("c", "moved", WHITEOUT), 0)          # within one
+is_white("c")
+is_(rename("d", "g/d", WHITEOUT), 0)            # a directory
+is_white("d")
+is_((os.stat(".").st_nlink, os.stat("g").st_nlink), (4, 3))
+is_(rename("moved", "g/w", WHITEOUT), 0)        # over something
+is_white("moved")
+is_(rename("g/w", "moved", WHITEOUT | NOREPLACE), "EEXIST")
+is_(rename("g/w", "g/x", WHITEOUT | NOREPLACE), 0)
+is_(rename("g/x", "g/x", WHITEOUT), 0)          # onto itself: nothing
+is_(stat.S_ISREG(os.lstat("g/x").st_mode), True)
+is_(rename("w", "moved", EXCHANGE), 0)
+for name in "c", "d", "w", "moved", "g/w":
+    is_white(name)
+    os.unlink(name)
+is_(sorted(os.listdir(".")), ["f", "g"])
+is_(sorted(os.listdir("g")), ["d", "x"])
 PY
 udax_mkfs pmem0
 ok "mounts" udax_mount pmem0

@@ -220,9 +220,11 @@ int core_link(struct inode *inode, struct inode *dir, const char *name)
 int core_rename(struct inode *from_dir, const char *from, struct inode *to_dir,
 		const char *to, unsigned flags)
 {
+	const struct dir_new whiteout = { .mode = S_IFCHR, .uid = 7, .gid = 8 };
+
 	begin("rename", from_dir);
-	return end(
-		dir_rename(&core.request, from_dir, from, to_dir, to, flags));
+	return end(dir_rename_white(&core.request, from_dir, from, to_dir, to,
+				    flags, &whiteout));
 }
 
 int core_symlink(struct inode *dir, const char *name, const char *target)

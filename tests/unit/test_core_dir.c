@@ -223,10 +223,43 @@ START_TEST(rename_moves_and_replaces_files)
 	ck_assert_int_eq(core_link(a, core.root, "same"), 0);
 	ck_assert_int_eq(core_rename(core.root, "same", dir, "b", 0), 0);
 	ck_assert(core_exists(core.root, "same"));
-	ck_assert_int_eq(core_rename(dir, "b", core.root, "y", 1u << 2),
+	ck_assert_int_eq(core_rename(dir, "b", core.root, "y", 1u << 3),
 			 -EINVAL);
 	core_forget(a);
 	core_forget(b);
+	core_forget(dir);
+}
+END_TEST
+
+START_TEST(a_whiteout_comes_with_the_rename)
+{
+	struct inode *dir = core_new(core.root, "dir", DIR_MODE);
+	struct inode *white;
+	uint64_t used, before;
+
+	core_make(core.root, "a", FILE_MODE);
+	used = inodes_used(core.fs);
+	before = device_fences();
+	ck_assert_int_eq(core_rename(core.root, "a", dir, "b", RENAME_WHITEOUT),
+			 0);
+	ck_assert_uint_eq(device_fences() - before, 1);
+	ck_assert_uint_eq(inodes_used(core.fs), used + 1);
+	white = core_get(core.root, "a");
+	ck_assert_uint_eq(core_stat(white).st_mode, S_IFCHR);
+	ck_assert_uint_eq(core_stat(white).st_rdev, 0);
+	ck_assert_uint_eq(core_stat(white).st_nlink, 1);
+	ck_assert_uint_eq(core_stat(white).st_uid, 7);
+	ck_assert_uint_eq(core_stat(white).st_gid, 8);
+	ck_assert_int_eq(core_rename(dir, "b", dir, "b", RENAME_WHITEOUT), 0);
+	ck_assert_int_eq(core_rename(dir, "none", dir, "c", RENAME_WHITEOUT),
+			 -ENOENT);
+	ck_assert_int_eq(core_rename(core.root, "a", dir, "b",
+				     RENAME_WHITEOUT | RENAME_EXCHANGE),
+			 -EINVAL);
+	ck_assert_uint_eq(inodes_used(core.fs), used + 1);
+	core_forget(white);
+	ck_assert_int_eq(core_unlink(core.root, "a"), 0);
+	ck_assert_uint_eq(inodes_used(core.fs), used);
 	core_forget(dir);
 }
 END_TEST
@@ -634,6 +667,7 @@ int main(void)
 	tcase_add_test(rules, symlinks_short_and_long_come_back);
 	tcase_add_test(rules, setgid_directories_pass_their_group_on);
 	tcase_add_test(rules, rename_moves_and_replaces_files);
+	tcase_add_test(rules, a_whiteout_comes_with_the_rename);
 	tcase_add_test(rules, rename_knows_directories_from_files);
 	tcase_add_test(rules, no_directory_gets_below_itself);
 	tcase_add_test(rules, exchange_swaps_names_parents_and_counts);
