@@ -97,7 +97,8 @@ int dir_read(struct request *request, struct inode *dir, uint64_t cookie,
 		err = -ENOTDIR;
 	else if (cookie < UINT64_MAX && !read_dots(dir, cookie, fn, arg))
 		err = read_entries(request->fs, dir, cookie, fn, arg);
-	attr_touch(dir, LAZY_ATIME);
+	if (!request->no_atime)
+		attr_touch(dir, LAZY_ATIME);
 	pthread_rwlock_unlock(&dir->lock);
 	return err;
 }

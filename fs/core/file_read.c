@@ -167,6 +167,7 @@ ssize_t file_read(struct request *request, struct inode *inode, size_t length,
 	if (bytes < 0)
 		return bytes;
 	*iov_count = answer.count;
-	attr_touch(inode, LAZY_ATIME);
+	if (!request->no_atime)
+		attr_touch(inode, LAZY_ATIME);
 	return bytes;
 }

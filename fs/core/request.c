@@ -62,6 +62,7 @@ void request_begin_ungated(struct request *request, const char *operation,
 {
 	assert(!request->held && !atomic_load(&request->gates));
 	request->writeback = false;
+	request->no_atime = false;
 	describe(request, ino, 0);
 	atomic_store_explicit(&request->operation, operation,
 			      memory_order_release);
@@ -75,6 +76,7 @@ int request_begin(struct request *request, const char *operation, uint64_t ino,
 
 	assert(!request->held && !atomic_load(&request->gates));
 	request->writeback = writeback;
+	request->no_atime = false;
 	describe(request, ino, caller);
 	if (atomic_load_explicit(&fs->shut_down, memory_order_acquire))
 		return -EIO;

@@ -37,6 +37,7 @@ struct request {
 	_Atomic uint64_t waiting; /* of the same, for their leases */
 	bool writeback;	      /* of pages dirty before the block: let in until
 				 the last notification has returned */
+	bool no_atime;	      /* O_NOATIME: a read moves none */
 	struct inode *held;   /* locked shared until request_end */
 	struct request *next; /* in the registry */
 };

@@ -4,6 +4,7 @@
 #include "util/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 int op_errno(struct op *op, int err)
@@ -70,6 +71,13 @@ void op_range(struct op *op, off_t offset, size_t length)
 			      memory_order_relaxed);
 	atomic_store_explicit(&op->request->length, length,
 			      memory_order_relaxed);
+}
+
+void op_read_flags(struct op *op)
+{
+	const struct fuse_read_in *in = (const void *)(session_message() + 1);
+
+	op->request->no_atime = in->flags & O_NOATIME;
 }
 
 void op_finish(struct op *op)

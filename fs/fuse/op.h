@@ -45,6 +45,8 @@ bool op_begin_writeback(struct op *op, fuse_req_t req, fuse_ino_t ino)
 /* For what must work on a dead filesystem: no gate is entered. */
 void op_begin_ungated(struct op *op, fuse_req_t req, const char *name,
 		      fuse_ino_t ino);
+/* In READ and READDIR: O_NOATIME. */
+void op_read_flags(struct op *op);
 /* For list-holders. */
 void op_range(struct op *op, off_t offset, size_t length);
 

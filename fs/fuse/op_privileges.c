@@ -21,15 +21,16 @@ static bool among(const gid_t *groups, int count, gid_t gid)
 	return false;
 }
 
-/* Whoever cannot be asked, because it is of another pid namespace, is not; nor
- * does anybody look further than at the first groups. */
+/* Root is, as far as that goes. Whoever cannot be asked, because it is of
+ * another pid namespace, is not; nor does anybody look further than at the
+ * first groups. */
 static bool in_group(const struct attr_writer *writer, gid_t gid)
 {
 	const struct op *op = writer->arg;
 	gid_t groups[GROUPS_MOST];
 	int count;
 
-	if (fuse_req_ctx(op->req)->gid == gid)
+	if (fuse_req_ctx(op->req)->gid == gid || !fuse_req_ctx(op->req)->uid)
 		return true;
 	count = fuse_req_getgroups(op->req, GROUPS_MOST, groups);
 	if (count > GROUPS_MOST)

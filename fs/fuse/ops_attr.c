@@ -53,12 +53,16 @@ static unsigned int attr_mask(int to_set)
 
 _Static_assert(FUSE_SET_ATTR_KILL_SUID == FATTR_KILL_SUIDGID, "wire");
 
-/* A truncate says whether the caller has CAP_FSETID; a change of owner does
- * not, and by root leaves sgid where the group may not execute the file. */
+/* Privileges go with any change of owner; where nothing is to be set, they are
+ * what the kernel is about: chown(2) with -1, -1 by somebody, or capabilities
+ * that root's fallocate(2) takes. A truncate says whether the caller has
+ * CAP_FSETID. */
 static int before_setattr(struct op *op, int to_set)
 {
-	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+	if (!to_set)
 		return op_drop_privileges(op, fuse_req_ctx(op->req)->uid != 0);
+	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+		return op_drop_privileges(op, true);
 	if (to_set & FUSE_SET_ATTR_SIZE)
 		return op_drop_privileges(op, to_set & FUSE_SET_ATTR_KILL_SUID);
 	return 0;

@@ -37,6 +37,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 	if (!op_begin(&op, req, fill ? "fill" : "read", ino))
 		return;
 	op_range(&op, offset, size);
+	op_read_flags(&op);
 	bytes = fill ? file_fill(op.request, op.inode, size, offset, iov,
 				 &count)
 		     : file_read(op.request, op.inode, size, offset, iov,

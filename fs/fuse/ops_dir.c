@@ -125,6 +125,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 
 	if (!op_begin(&op, req, plus ? "readdirplus" : "readdir", ino))
 		return;
+	op_read_flags(&op);
 	listing.fs = op.front->fs;
 	listing.bytes = malloc(size);
 	err = -ENOMEM;

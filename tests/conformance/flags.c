@@ -116,11 +116,18 @@ static void immutable_files(void)
 	      utimensat(AT_FDCWD, "file",
 			(const struct timespec[2]){ { 1, 1 }, { 1, 1 } }, 0));
 	FAILS(EPERM, setxattr("file", "user.a", "1", 1, 0));
-	FAILS(EPERM, access("file", W_OK));
 	WORKS(open("file", O_RDONLY));
 	HOLDS(contains("file", "text"));
 	WORKS(set_flags("file", 0));
 	WORKS(unlink("file"));
+}
+
+static void access_knows_immutable_files(void)
+{
+	put("file", "text");
+	WORKS(set_flags("file", FS_IMMUTABLE_FL));
+	FAILS(EPERM, access("file", W_OK));
+	WORKS(set_flags("file", 0));
 }
 
 /* Nor through what was open for writing before. */
@@ -179,10 +186,20 @@ static void append_only_files(void)
 	IS(pwrite(fd, "more", 4, 0), 4);
 	FAILS(EPERM, ftruncate(fd, 0));
 	FAILS(EPERM, fallocate(fd, 3, 0, 4));
+	HOLDS(contains("file", "textmoremore"));
+	WORKS(set_flags("file", 0));
+}
+
+static void append_only_files_that_are_open(void)
+{
+	int fd;
+
+	put("file", "text");
+	WORKS(set_flags("file", FS_APPEND_FL));
+	fd = (int)WORKS(open("file", O_RDWR | O_APPEND));
 	FAILS(EACCES,
 	      mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
 	FAILS(EPERM, fcntl(fd, F_SETFL, 0)); /* without O_APPEND */
-	HOLDS(contains("file", "textmoremore"));
 	WORKS(set_flags("file", 0));
 }
 
@@ -235,9 +252,11 @@ const struct family family_flags = {
 			CASE(extended_flags),
 			CASE(flags_are_refused),
 			CASE(immutable_files),
+			CASE(access_knows_immutable_files),
 			CASE(immutable_files_that_are_open),
 			CASE(immutable_directories),
 			CASE(append_only_files),
+			CASE(append_only_files_that_are_open),
 			CASE(append_only_directories),
 			CASE(noatime_of_a_file),
 			CASE(statx_says_so),
