@@ -30,8 +30,8 @@ int file_break(struct fs *fs, struct inode *inode, uint64_t start, uint64_t end)
 /* Drop whole blocks of [start, end): 1 all are gone, 0 no room, or an error. */
 int file_hole_cut(struct file_change *change, uint64_t start, uint64_t end)
 	__attribute__((warn_unused_result));
-/* What is at the edges of the bytes [start, end) can be zeroed, later, in place:
- * the blocks are the file's own. */
+/* What is at the edges of the bytes [start, end) can be zeroed, later, in
+ * place: the blocks are the file's own. */
 int file_hole_gate(struct file_change *change, uint64_t start, uint64_t end)
 	__attribute__((warn_unused_result));
 /* The bytes that lie in blocks which [start, end) does not cover whole. */

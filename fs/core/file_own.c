@@ -12,6 +12,7 @@
 
 #include "core/lease.h"
 #include "dax/entry_table.h"
+#include "trace/trace.h"
 
 #include <errno.h>
 
@@ -70,8 +71,8 @@ void file_own_entries_back(struct file_change *change)
 	}
 	/* A device that is going: the kernel is asked for all its pages. */
 	if (error)
-		error = (int)entry_table_delete_range(
-			table, change->moved_start, end - 1, ENTRY_OF_KERNEL);
+		(void)entry_table_delete_range(table, change->moved_start,
+					       end - 1, ENTRY_OF_KERNEL);
 	change->moved_end = 0;
 }
 
@@ -206,7 +207,9 @@ int file_change_own(struct file_change *change, struct extent *run,
 	if (!error)
 		error = exchange(change, *run, &new, shared);
 	change->broken |= error != 0;
-	if (!error)
-		*run = new;
-	return error;
+	if (error)
+		return error;
+	TRACE4(cow, change->inode->ino, new.start, new.blocks, run->addr);
+	*run = new;
+	return 0;
 }

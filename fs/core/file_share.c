@@ -7,6 +7,7 @@
 #include "core/request.h"
 #include "dax/entry_table.h"
 #include "journal/journal.h"
+#include "trace/trace.h"
 
 #include <errno.h>
 
@@ -162,6 +163,8 @@ static int step_blocks(struct chain *chain, struct file_change *change,
 	change->broken |= error != 0;
 	if (error)
 		return error;
+	TRACE4(share, chain->share->source->ino, run.start, run.blocks,
+	       new.addr);
 	change->copy->blocks += new.blocks;
 	chain->done += new.blocks;
 	return 0;
@@ -202,9 +205,12 @@ static int steps(struct chain *chain, struct file_change *change,
 
 	if (!error)
 		error = file_change_extend(change, start);
-	while (!error && chain->done < share->blocks && !chain->full &&
-	       has_room(change))
+	/* The first has room. */
+	while (!error && chain->done < share->blocks && !chain->full) {
 		error = step(chain, change, source);
+		if (!has_room(change))
+			break;
+	}
 	if (error)
 		return error;
 	end = start + (chain->done << BLOCK_SHIFT);

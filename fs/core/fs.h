@@ -7,9 +7,10 @@
  * pending punches; fs_unmount() leaves the media clean.
  *
  * Lock order (doc/LOCKING.md), outermost first:
- *   fs.namespace_lock   every call that changes a directory; only its holder
- *                       may hold more than one inode lock (inodes_lock)
- *   inode.lock          shared to read, exclusive to change
+ *   fs.namespace_lock   every call that changes a directory
+ *   inode.lock          shared to read, exclusive to change; several in
+ *                       ascending order (inodes_lock, file_copy)
+ *   fs.shared.lock      owners of shared blocks (shared.h)
  *   fs.lease_lock       leases, pins, breaks (lease.h)
  *   entry table lock, entry lock bits
  *   journal's mutex

@@ -47,16 +47,15 @@ bool lease_unpinned_locked(const struct lease_file *file, uint64_t lease,
 bool lease_pinned(struct fs *fs, uint64_t ino, uint64_t first, uint64_t last)
 {
 	const struct lease_file *file;
-	const struct lease_pin *pin = NULL;
+	const struct lease_pin *pin;
 
 	if (!fs->leases) /* at mount */
 		return false;
 	pthread_mutex_lock(&fs->lease_lock);
 	file = lease_file_find_locked(fs, ino);
-	if (file)
-		LIST_FOREACH(pin, &file->pins, of_file)
-			if (lease_overlaps(pin->first, pin->last, first, last))
-				break;
+	pin = file ? LIST_FIRST(&file->pins) : NULL;
+	while (pin && !lease_overlaps(pin->first, pin->last, first, last))
+		pin = LIST_NEXT(pin, of_file);
 	pthread_mutex_unlock(&fs->lease_lock);
 	return pin != NULL;
 }
