@@ -13,6 +13,7 @@
 #include "core/lease.h"
 #include "dax/entry_table.h"
 #include "trace/trace.h"
+#include "util/log.h"
 
 #include <errno.h>
 
@@ -70,9 +71,10 @@ void file_own_entries_back(struct file_change *change)
 			error = put_entries(table, &run);
 	}
 	/* A device that is going: the kernel is asked for all its pages. */
-	if (error)
-		(void)entry_table_delete_range(table, change->moved_start,
-					       end - 1, ENTRY_OF_KERNEL);
+	if (error && entry_table_delete_range(table, change->moved_start,
+					      end - 1, ENTRY_OF_KERNEL) < 0)
+		log_warn("inode %llu: entries of blocks that it lost",
+			 (unsigned long long)inode->ino);
 	change->moved_end = 0;
 }
 
