@@ -3,16 +3,25 @@
  * poke.c -- damage with a valid checksum: what a flipped bit cannot make
  *
  *   poke DEVICE super FIELD VALUE         both superblocks
+ *   poke DEVICE roll INDEX uuid|size_blocks|generation|state VALUE  of both
+ *   poke DEVICE anchor sequence|ring_offset|generation VALUE  both anchors
+ *   poke DEVICE key INO SLOT VALUE        in the first leaf, or the root
+ *   poke DEVICE xattr INO SLOT addr|value_length|value_crc VALUE  in the root
+ *   poke DEVICE flip OFFSET               the lowest bit of that byte
+ *   poke DEVICE fill OFFSET LENGTH BYTE   BYTE random: noise
  *   poke DEVICE inode INO FIELD VALUE     0: the inode file's own
  *   poke DEVICE entry DIR NAME ino|type VALUE
  *   poke DEVICE extent INO BLOCK addr|blocks|flags VALUE
  *   poke DEVICE where inode INO           byte offset on the device
  *   poke DEVICE where node INO            ... of a tree node below the root
+ *   poke DEVICE where super|second|journal|freemap|xattr INO  ... of that
  *   poke DEVICE lookup DIR NAME           inode number
  *   poke DEVICE get inode INO FIELD
+ *   poke DEVICE get extent INO BLOCK addr|blocks|flags
+ *   poke DEVICE shared blocks|owners VALUE   the first run of inode 2
  *   poke DEVICE mutate SEED COUNT         anything, anywhere in the metadata
  *
- * DEVICE is the metadata device, or the only one. VALUE: a number, or +N, -N.
+ * DEVICE is the metadata device; for super and roll any. VALUE: a number, or +N, -N.
  */
 #include "device/device.h"
 #include "device/members.h"
@@ -48,7 +57,9 @@ static const struct field inode_fields[] = {
 	FIELD(inode_media, size),	 FIELD(inode_media, blocks),
 	FIELD(inode_media, parent_ino),	 FIELD(inode_media, parent_key),
 	FIELD(inode_media, pending_end), FIELD(inode_media, xattr_root),
-	FIELD(inode_media, generation),	 { NULL, 0, 0 },
+	FIELD(inode_media, generation),	 FIELD(inode_media, pending_start),
+	FIELD(inode_media, home_device), FIELD(inode_media, mtime_ns),
+	{ NULL, 0, 0 },
 };
 
 static const struct field super_fields[] = {
@@ -64,6 +75,41 @@ static const struct field super_fields[] = {
 	FIELD(superblock_media, device_index),
 	FIELD(superblock_media, device_count),
 	FIELD(superblock_media, hash_seed),
+	FIELD(superblock_media, version),
+	FIELD(superblock_media, ro_compat),
+	FIELD(superblock_media, metadata_device),
+	FIELD(superblock_media, size_blocks),
+	FIELD(superblock_media, freemap_blocks),
+	FIELD(superblock_media, journal_sequence),
+	FIELD(superblock_media, lineage),
+	{ NULL, 0, 0 },
+};
+
+static const struct field shared_fields[] = {
+	FIELD(shared_media, blocks),
+	FIELD(shared_media, owners),
+	{ NULL, 0, 0 },
+};
+
+static const struct field roll_fields[] = {
+	FIELD(roll_entry_media, uuid),
+	FIELD(roll_entry_media, size_blocks),
+	FIELD(roll_entry_media, generation),
+	FIELD(roll_entry_media, state),
+	{ NULL, 0, 0 },
+};
+
+static const struct field anchor_fields[] = {
+	FIELD(anchor_media, sequence),
+	FIELD(anchor_media, ring_offset),
+	FIELD(anchor_media, generation),
+	{ NULL, 0, 0 },
+};
+
+static const struct field xattr_fields[] = {
+	FIELD(xattr_media, addr),
+	FIELD(xattr_media, value_length),
+	FIELD(xattr_media, value_crc),
 	{ NULL, 0, 0 },
 };
 
@@ -101,10 +147,19 @@ static void set(void *at, const struct field *fields, const char *name,
 	const struct field *field = field_of(fields, name);
 	uint64_t value = strtoull(text, NULL, 0), old = 0;
 
-	memcpy(&old, (char *)at + field->offset, field->bytes);
+	size_t bytes = field->bytes < 8 ? field->bytes : 8;
+
+	memcpy(&old, (char *)at + field->offset, bytes);
 	if (text[0] == '+' || text[0] == '-')
 		value += old;
-	memcpy((char *)at + field->offset, &value, field->bytes);
+	memcpy((char *)at + field->offset, &value, bytes);
+}
+
+static enum tree_kind kind_of(const inode_media *inode)
+{
+	if (inode->format == INODE_SHARED)
+		return TREE_SHARED;
+	return inode->format == INODE_ENTRIES ? TREE_ENTRIES : TREE_EXTENTS;
 }
 
 static struct tree tree_of(uint64_t ino, inode_media *inode)
@@ -112,8 +167,7 @@ static struct tree tree_of(uint64_t ino, inode_media *inode)
 	return (struct tree){
 		.env = &env,
 		.owner = ino,
-		.kind = inode->format == INODE_ENTRIES ? TREE_ENTRIES
-						       : TREE_EXTENTS,
+		.kind = kind_of(inode),
 		.root = (node_media *)inode->area,
 		.root_capacity_bytes = INODE_AREA_BYTES,
 	};
@@ -175,15 +229,97 @@ static void find_entry(uint64_t dir, const char *name, struct tree *tree,
 	errx(1, "no entry %s", name);
 }
 
-static void poke_super(char **args)
+static void store_supers(superblock_media *copy)
 {
 	uint64_t second = superblock_second_offset(sb->size_blocks);
+
+	superblock_seal(copy);
+	memcpy(device_at(device, 0), copy, sizeof(*copy));
+	memcpy(device_at(device, second), copy, sizeof(*copy));
+}
+
+static void poke_super(char **args)
+{
 	superblock_media copy = *sb;
 
 	set(&copy, super_fields, args[0], args[1]);
-	superblock_seal(&copy);
-	memcpy(device_at(device, 0), &copy, sizeof(copy));
-	memcpy(device_at(device, second), &copy, sizeof(copy));
+	store_supers(&copy);
+}
+
+static void poke_roll(char **args)
+{
+	superblock_media copy = *sb;
+
+	set(&copy.roll[strtoul(args[0], NULL, 0) % ROLL_MAX], roll_fields,
+	    args[1], args[2]);
+	store_supers(&copy);
+}
+
+static void poke_anchor(char **args)
+{
+	char *area = device_at(device, sb->journal_start * BLOCK_BYTES);
+	unsigned i;
+
+	for (i = 0; i < 2; i++, area += ANCHOR_SECOND_OFFSET) {
+		set(area, anchor_fields, args[0], args[1]);
+		anchor_seal((anchor_media *)area);
+	}
+}
+
+static int first_node(uint64_t addr, void *arg)
+{
+	memcpy(arg, &addr, sizeof(addr));
+	return 1;
+}
+
+static void poke_key(char **args)
+{
+	inode_media *inode = inode_at(strtoull(args[0], NULL, 0));
+	struct tree tree = tree_of(inode->ino, inode);
+	node_media *node = (node_media *)inode->area;
+	uint64_t addr = ADDR_NONE, key = strtoull(args[2], NULL, 0);
+	unsigned slot = (unsigned)strtoul(args[1], NULL, 0);
+
+	if (tree_walk_blocks(&tree, first_node, &addr) == 1)
+		node = node_of_block(device_at(device, addr_offset(addr)));
+	if (slot >= node->count)
+		errx(1, "no slot %u", slot);
+	memcpy((char *)(node + 1) + slot * sizeof(node_slot_media), &key,
+	       sizeof(key));
+	if (addr != ADDR_NONE)
+		node_block_seal(device_at(device, addr_offset(addr)));
+	inode_media_seal(inode);
+}
+
+static void poke_xattr(char **args)
+{
+	inode_media *inode = inode_at(strtoull(args[0], NULL, 0));
+	char *block = device_at(device, addr_offset(inode->xattr_root));
+	node_media *node = node_of_block(block);
+	unsigned slot = (unsigned)strtoul(args[1], NULL, 0), length;
+
+	if (node->level > 0 || slot >= node->count)
+		errx(1, "no slot %u", slot);
+	set((void *)node_value(node, slot, &length), xattr_fields, args[2],
+	    args[3]);
+	node_block_seal(block);
+}
+
+static void poke_flip(char **args)
+{
+	*(unsigned char *)device_at(device, strtoull(args[0], NULL, 0)) ^= 1;
+}
+
+static void poke_fill(char **args)
+{
+	unsigned char *at = device_at(device, strtoull(args[0], NULL, 0));
+	uint64_t length = strtoull(args[1], NULL, 0), i;
+
+	srand(1);
+	for (i = 0; i < length; i++)
+		at[i] = (unsigned char)(strcmp(args[2], "random") == 0
+						? (unsigned long)rand() >> 8
+						: strtoul(args[2], NULL, 0));
 }
 
 static void poke_inode(char **args)
@@ -230,10 +366,48 @@ static void where(char **args)
 	inode_media *inode = inode_at(ino);
 	struct tree tree = tree_of(ino, inode);
 
-	if (strcmp(args[0], "inode") == 0)
+	if (strcmp(args[0], "super") == 0)
+		puts("0");
+	else if (strcmp(args[0], "second") == 0)
+		printf("%ju\n",
+		       (uintmax_t)superblock_second_offset(sb->size_blocks));
+	else if (strcmp(args[0], "journal") == 0)
+		printf("%ju\n", (uintmax_t)(sb->journal_start * BLOCK_BYTES));
+	else if (strcmp(args[0], "freemap") == 0)
+		printf("%ju\n", (uintmax_t)(sb->freemap_start * BLOCK_BYTES));
+	else if (strcmp(args[0], "xattr") == 0)
+		printf("%ju\n", (uintmax_t)addr_offset(inode->xattr_root));
+	else if (strcmp(args[0], "inode") == 0)
 		printf("%ju\n", (uintmax_t)device_offset(device, inode));
 	else if (tree_walk_blocks(&tree, print_node, NULL) != 1)
 		errx(1, "no node below the root");
+}
+
+static void get_extent(char **args)
+{
+	inode_media *inode = inode_at(strtoull(args[1], NULL, 0));
+	struct tree tree = tree_of(inode->ino, inode);
+	const struct field *field = field_of(extent_fields, args[3]);
+	struct tree_cursor cursor;
+	uint64_t value = 0;
+
+	if (tree_seek_floor(&tree, strtoull(args[2], NULL, 0), &cursor) != 0)
+		errx(1, "no extent there");
+	memcpy(&value, (const char *)cursor.value + field->offset,
+	       field->bytes);
+	printf("%ju\n", (uintmax_t)value);
+}
+
+static void poke_shared(char **args)
+{
+	inode_media *inode = inode_at(INO_SHARED);
+	struct tree tree = tree_of(INO_SHARED, inode);
+	struct tree_cursor cursor;
+
+	if (tree_seek(&tree, 0, &cursor) != 0)
+		errx(1, "nothing is shared");
+	set((void *)cursor.value, shared_fields, args[0], args[1]);
+	seal(&cursor, inode);
 }
 
 static void get_inode(char **args)
@@ -368,8 +542,12 @@ static const struct {
 	void (*fn)(char **args);
 } verbs[] = {
 	{ "super", 2, poke_super }, { "inode", 3, poke_inode },
+	{ "roll", 3, poke_roll },   { "anchor", 2, poke_anchor },
+	{ "key", 3, poke_key },	    { "xattr", 4, poke_xattr },
+	{ "flip", 1, poke_flip },   { "fill", 3, poke_fill },
 	{ "entry", 4, poke_entry }, { "extent", 4, poke_extent },
 	{ "where", 2, where },	    { "get", 3, get_inode },
+	{ "get", 4, get_extent },   { "shared", 2, poke_shared },
 	{ "lookup", 2, lookup },    { "mutate", 2, mutate },
 };
 
@@ -391,7 +569,8 @@ int main(int argc, char **argv)
 	sb_copy = *picked;
 	members.device[sb->device_index] = device;
 	members.count = sb->device_index + 1u;
-	if (tree_env_init(&env, &members, sb->metadata_device) != 0)
+	if (sb->device_index == sb->metadata_device &&
+	    tree_env_init(&env, &members, sb->metadata_device) != 0)
 		errx(1, "out of memory");
 	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(verbs[i].name, argv[2]) == 0 &&
