@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "check.h"
 
+#include "cost.h"
 #include "tree.h"
 
 #include <signal.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define CASE_DEADLINE_S 60
 #define EXIT_SKIP 77
 
 static bool case_failed;
@@ -105,7 +105,7 @@ static void run_in(const struct check_case *a_case, const char *dir)
 	umask(0);
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	alarm(CASE_DEADLINE_S);
+	alarm((unsigned int)cost_setting("CONFORM_DEADLINE_S", 60));
 	if (dir && (mkdir(dir, 0755) != 0 || chdir(dir) != 0)) {
 		printf("# %s: %s\n", dir, name_of(errno));
 		exit(1);
