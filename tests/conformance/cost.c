@@ -107,7 +107,7 @@ bool cost_compare(const char *what, long count, cost_fn *much, cost_fn *little)
 		long from = i * TURN, to = (i + 1) * TURN;
 
 		if (!take_turn(much, from, to, &much_ns[i]) ||
-		    !take_turn(little, from, to, &little_ns[i])) {
+		    (little && !take_turn(little, from, to, &little_ns[i]))) {
 			check_say("%s: fails at %ld: %m", what, from);
 			return false;
 		}
@@ -116,7 +116,7 @@ bool cost_compare(const char *what, long count, cost_fn *much, cost_fn *little)
 	b = median(little_ns, turns);
 	free(much_ns);
 	free(little_ns);
-	check_say("%s: %.2f us each among many, %.2f among few", what,
+	check_say("%s: %.2f us each, among few %.2f", what,
 		  (double)a / TURN / 1e3, (double)b / TURN / 1e3);
-	return a <= 2 * b;
+	return !little || a <= 2 * b;
 }

@@ -16,7 +16,7 @@
 typedef bool cost_fn(long i);
 
 /* count pieces (a multiple of 50) of each; in the median turn `much` costs no
- * more than twice what `little` does. */
+ * more than twice what `little` does. Without `little` it is only said. */
 bool cost_compare(const char *what, long count, cost_fn *much, cost_fn *little);
 
 /* A number from the environment. */
