@@ -125,17 +125,14 @@ static int load_inodes(struct fs *fs, const struct why *why)
 
 static int look_root(struct fs *fs, const struct why *why)
 {
+	const inode_media *media = inode_slot(fs->inodes, INO_ROOT);
 	struct inode *root;
-	int err = inode_look(fs, INO_ROOT, &root);
 
-	if (err == -EUCLEAN || err == -ESTALE) {
-		err = -EUCLEAN;
-		why_is(why,
-		       "%s: the root directory is damaged; run "
-		       "fsck.udaxfs",
-		       fs_metadata(fs)->path);
-	}
-	return err;
+	if (media->mode != 0 && inode_media_check(media, INO_ROOT) == 0)
+		return inode_look(fs, INO_ROOT, &root);
+	why_is(why, "%s: the root directory is damaged; run fsck.udaxfs",
+	       fs_metadata(fs)->path);
+	return -EUCLEAN;
 }
 
 static int bring_up(struct fs *fs, const struct fs_join *join,

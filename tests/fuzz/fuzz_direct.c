@@ -15,10 +15,9 @@
  *   'd' MODE              the device is revoked (0-2), then not
  *   'n'                   a new connection
  *
- * It must not crash, leak a lease past its client, or hang. With clang:
- * `make fuzz-direct` builds a libFuzzer target; without, main() below runs the
- * files it is given (the corpus, in `make check`), and with -r N mutations of
- * each.
+ * It must not crash, leak a lease past its client, or hang. `make fuzz-direct`
+ * runs it with libFuzzer; without, main() below runs the files it is given (the
+ * corpus, in `make check`), and with -r N mutations of each.
  */
 #include "core/dir.h"
 #include "core/file.h"

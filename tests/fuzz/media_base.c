@@ -8,6 +8,8 @@
 #include "util/log.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <libpmem2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +118,34 @@ bool base_is_pristine(const struct base *base)
 		if (memcmp(base->image[i], base->pristine[i], BASE_BYTES) != 0)
 			return false;
 	return true;
+}
+
+/*
+ * libpmem2 1.12 reserves 2 MiB and more beyond what it was asked for and does
+ * not give that back: thousands of opens would run out of maps. See the link
+ * line.
+ */
+int __real_pmem2_vm_reservation_delete(struct pmem2_vm_reservation **at);
+int __wrap_pmem2_vm_reservation_delete(struct pmem2_vm_reservation **at);
+
+int __wrap_pmem2_vm_reservation_delete(struct pmem2_vm_reservation **at)
+{
+	uintptr_t tail = (uintptr_t)pmem2_vm_reservation_get_address(*at) +
+			 pmem2_vm_reservation_get_size(*at);
+	int err = __real_pmem2_vm_reservation_delete(at);
+	FILE *maps = fopen("/proc/self/maps", "r");
+	uintptr_t start, end;
+	char line[512], rights[8];
+
+	while (maps && fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &start, &end,
+			   rights) == 3 &&
+		    start == tail && strcmp(rights, "---p") == 0 &&
+		    end - start <= 2 * PMD_BYTES)
+			munmap((void *)start, end - start);
+	if (maps)
+		fclose(maps);
+	return err;
 }
 
 /* ------------------------------------------------------------------- making */

@@ -174,6 +174,32 @@ static void change_link(struct change *change)
 					  change->other_dir, "linked-again"));
 }
 
+/* Shares blocks, or copies them. */
+static void change_copy(struct change *change)
+{
+	struct visit *visit = change->visit;
+	const struct visit_name *at =
+		&visit->found[draw(change, visit->found_count)];
+	off_t from = draw_offset(change), to = draw_offset(change);
+	struct inode *target;
+
+	if (draw(change, 2)) {
+		from &= ~(off_t)(BLOCK_BYTES - 1);
+		to &= ~(off_t)(BLOCK_BYTES - 1);
+	}
+	if (!S_ISREG(change->inode->media->mode) ||
+	    !visit_begin(visit, "lookup", change->other_dir))
+		return;
+	if (visit_end(visit, dir_lookup(&visit->request, change->other_dir,
+					at->name, &target)))
+		return;
+	if (S_ISREG(target->media->mode) && visit_begin(visit, "copy", target))
+		visit_end(visit,
+			  file_copy(&visit->request, change->inode, from,
+				    target, to, draw(change, 1 << 19), true));
+	visit_forget(visit, target);
+}
+
 static void change_unlink(struct change *change)
 {
 	struct visit *visit = change->visit;
@@ -208,7 +234,8 @@ static void change_one(struct change *change)
 	static void (*const changes[])(struct change *) = {
 		change_data,  change_data,   change_data,	change_xattr,
 		change_xattr, change_name,   change_attributes, change_create,
-		change_link,  change_unlink, change_unlink,
+		change_link,  change_unlink, change_unlink,	change_copy,
+		change_copy,
 	};
 
 	changes[draw(change, sizeof(changes) / sizeof(changes[0]))](change);

@@ -155,6 +155,26 @@ static void fill_data(struct inode *root)
 	leave(file);
 }
 
+static void copy(struct inode *root, const char *from, const char *to,
+		 off_t offset, size_t length)
+{
+	struct inode *source = look(root, from);
+	struct inode *target = new_file(root, to, 0);
+
+	DO(file_copy(&request, source, offset, target, 0, length, false),
+	   target->ino, "copy");
+	leave(target);
+	inode_forget(fs, source, 1);
+}
+
+/* Runs of two owners and of three, whole and in part. */
+static void fill_shared(struct inode *root)
+{
+	copy(root, "large", "copy", 0, 1 << 20);
+	copy(root, "large", "part", 256 << 10, 64 << 10);
+	copy(root, "fragments", "fragments-too", 0, 100 * 3 * BLOCK_BYTES);
+}
+
 static void fill_xattrs(struct inode *root)
 {
 	struct inode *file = new_file(root, "attributes", 10);
@@ -202,6 +222,7 @@ void media_fill(struct base *base)
 	root = inode_of(fs, INO_ROOT);
 	fill_names(root);
 	fill_data(root);
+	fill_shared(root);
 	fill_xattrs(root);
 	fill_others(root);
 	unmount_it();
