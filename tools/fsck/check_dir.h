@@ -8,6 +8,7 @@
 struct inode_found {
 	uint64_t blocks;  /* that it owns */
 	uint64_t entries; /* of a directory */
+	bool target;	  /* of a symbolic link: its block is there */
 	bool damaged;	  /* these numbers are not to be believed */
 };
 

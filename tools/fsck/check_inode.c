@@ -23,6 +23,7 @@ struct extent_scan {
 	uint64_t ino;
 	uint64_t blocks;
 	uint64_t next; /* first file block after the last extent */
+	bool target;
 	bool damaged;
 };
 
@@ -40,6 +41,8 @@ static void take_extent(void *arg, uint64_t key, const void *value,
 			      (uintmax_t)key, (uintmax_t)scan->next);
 		scan->damaged = true;
 	}
+	scan->target |= key == 0 && addr_device(extent->addr) ==
+					    scan->fsck->metadata_device;
 	scan->next = key + extent->blocks;
 	scan->blocks += extent->blocks;
 	if (extent->flags & EXTENT_SHARED)
@@ -69,6 +72,7 @@ static void check_extents(struct fsck *fsck, const inode_media *inode,
 	tree_scan_inode(&scan, inode);
 	found->damaged = found->damaged || scan.damaged || extents.damaged;
 	found->blocks += scan.nodes + extents.blocks;
+	found->target = extents.target;
 }
 
 void scan_inode(struct fsck *fsck, const inode_media *inode,
@@ -226,6 +230,10 @@ static void check_trees(struct fsck *fsck, uint64_t ino)
 		problem_inode(fsck, "directory", ino, MEND_COUNTS,
 			      "size is %ju, found %ju entries",
 			      (uintmax_t)inode->size, (uintmax_t)found.entries);
+	if (!found.damaged && S_ISLNK(inode->mode) &&
+	    inode->format == INODE_EXTENTS && !found.target)
+		problem_inode(fsck, "symlink", ino, MEND_CLEAR,
+			      "its target is lost");
 	check_left_over(fsck, inode);
 }
 
