@@ -19,14 +19,14 @@ is_there() {
 
 udax_mkfs pmem0 pmem1
 for ((round = 0; round < rounds; round++)); do
-	options=dax=always
-	[ $((round % 3)) != 2 ] || options=dax=never
-	udax_mount -o $options pmem0 pmem1 || exit 1
+	how=dax=always
+	[ $((round % 3)) != 2 ] || how=dax=never
+	udax_mount -o $how pmem0 pmem1 || exit 1
 	[ $round -lt 2 ] || rm -rf "$mnt/round$((round - 2))"-* 2>/dev/null &
 	load load $round >"$work/said-$round" &
 	wait_until 20 said $round
 	sleep "0.$((RANDOM % 6))"
-	ok "round $round, $options: killed" udax_kill
+	ok "round $round, $how: killed" udax_kill
 	wait
 	fsck.udaxfs -n "$work/pmem0" "$work/pmem1" >"$work/fsck" 2>&1
 	rc=$?

@@ -46,6 +46,7 @@ def write(k, said):
     c, n = Client(), 0
     n = c.call("llen", f"list{k}")
     try:
+        c.call("set", f"key{k}:{n}", value(k, n))       # which the last kill may have prevented
         while True:
             n += 1
             c.send("rpush", f"list{k}", n)
