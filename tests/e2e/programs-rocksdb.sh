@@ -5,11 +5,11 @@
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
 requires db_bench ldb sst_dump
-rounds=$(short_long 1 10) keys=$(short_long 4000 100000)
+rounds=$(short_long 1 10) keys=$(short_long 4000 20000)
 plan $((14 + rounds * 8))
 
 bench() {
-	timeout 200 db_bench --db="$mnt/$1" --num="$keys" --value_size=200 --verify_checksum=1 \
+	timeout 200 db_bench --stats_interval=10000000 --db="$mnt/$1" --num="$keys" --value_size=200 --verify_checksum=1 \
 		--write_buffer_size=400000 --target_file_size_base=300000 --max_bytes_for_level_base=1000000 \
 		--threads=2 "${@:3}" --benchmarks="$2"
 }
@@ -17,7 +17,7 @@ sound() {
 	ldb --db="$mnt/$1" checkconsistency | grep -x OK &&
 		! sst_dump --file="$mnt/$1" --command=verify 2>&1 | grep -iE 'corrupt|error'
 }
-UDAX_SIZE=$(short_long 128M 1G)
+UDAX_SIZE=$(short_long 128M 512M)
 udax_mkfs pmem0
 ok "mounts" udax_mount pmem0
 for how in plain mapped direct; do
