@@ -98,7 +98,9 @@ static bool roll_fits(const superblock_media *sb)
 		    listed_twice(sb, i))
 			return false;
 	}
-	return memcmp(sb->roll[sb->device_index].uuid, sb->device_uuid,
+	/* Without the metadata there is nobody to leave it out. */
+	return sb->roll[sb->metadata_device].state == ROLL_PRESENT &&
+	       memcmp(sb->roll[sb->device_index].uuid, sb->device_uuid,
 		      sizeof(sb->device_uuid)) == 0;
 }
 

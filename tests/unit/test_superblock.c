@@ -112,6 +112,7 @@ static const struct wrong wrong_superblocks[] = {
 	WRONG(superblock_media, inode_root, 1 * BLOCK_BYTES),
 	WRONG(superblock_media, roll[0].uuid[0], 0),
 	WRONG(superblock_media, roll[0].state, 0),
+	WRONG(superblock_media, roll[0].state, ROLL_REMOVED),
 	WRONG(superblock_media, roll[1].state, 3),
 	WRONG(superblock_media, roll[1].size_blocks, 0),
 	WRONG(superblock_media, roll[1].size_blocks, UINT64_MAX),
