@@ -10,7 +10,7 @@ extern const struct family family_open, family_create, family_io, family_size,
 	family_owner, family_times, family_moves, family_stat, family_xattr,
 	family_acl, family_map, family_lock, family_copy, family_flags,
 	family_paths, family_prepare, family_readonly, family_full, family_grow,
-	family_shrink, family_spread, family_gather;
+	family_shrink, family_spread, family_gather, family_links;
 
 #define FAMILIES                                                               \
 	&family_open, &family_create, &family_io, &family_size, &family_link,  \
@@ -19,6 +19,6 @@ extern const struct family family_open, family_create, family_io, family_size,
 		&family_xattr, &family_acl, &family_map, &family_lock,         \
 		&family_copy, &family_flags, &family_paths, &family_prepare,   \
 		&family_readonly, &family_full, &family_grow, &family_shrink,  \
-		&family_spread, &family_gather
+		&family_spread, &family_gather, &family_links
 
 #endif

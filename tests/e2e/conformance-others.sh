@@ -15,7 +15,7 @@ conforms() {
 	shift
 	"$suite" -d "$lists/$list.differences" "$mnt" "$@" >"$work/tap" 2>&1 &&
 		return
-	grep -v '^ok' "$work/tap"
+	grep -v '^ok' "$work/tap" | head -n 40
 	return 1
 }
 image() { truncate -s "$1" "$work/image" && mkfs.ext4 -q -F -b 4096 -I 256 "$work/image"; }

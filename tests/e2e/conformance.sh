@@ -18,7 +18,7 @@ conforms() {
 	shift
 	"$suite" -d "$lists/$list.differences" "$mnt" "$@" >"$work/tap" 2>&1 &&
 		return
-	grep -v '^ok' "$work/tap"
+	grep -v '^ok' "$work/tap" | head -n 40
 	return 1
 }
 
