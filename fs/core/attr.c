@@ -92,11 +92,11 @@ static void touch_atime(struct inode *inode, struct inode_active *active,
 	times_of(inode->media, &times);
 	pthread_mutex_lock(&active->lazy_lock);
 	catch_up(active, &times);
-	if (atime_due(&times, now)) {
+	if (active->strict_atime || atime_due(&times, now)) {
 		active->lazy_atime = times.atime = *now;
 		atomic_fetch_or(&active->lazy, LAZY_ATIME);
 	}
-	if (!atime_due(&times, now))
+	if (!active->strict_atime && !atime_due(&times, now))
 		atomic_store(&active->atime_good_s, times.atime.tv_sec + DAY_S);
 	pthread_mutex_unlock(&active->lazy_lock);
 }

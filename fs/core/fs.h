@@ -49,8 +49,10 @@ enum direct_policy { DIRECT_OWNER, DIRECT_GROUP, DIRECT_ANY, DIRECT_OFF };
 
 struct fs_options {
 	bool read_only;
-	bool no_atime; /* reads move no atime */
-	bool degraded; /* mount although members are missing */
+	bool no_atime;	   /* reads move no atime */
+	bool no_diratime;  /* of a directory */
+	bool strict_atime; /* each does; else as relatime has it */
+	bool degraded;	   /* mount although members are missing */
 	enum dax_mode dax;
 	enum pgmap_policy pgmap;
 	enum direct_policy direct;

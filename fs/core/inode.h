@@ -57,6 +57,7 @@ struct inode_active {
 	pthread_mutex_t lazy_lock; /* a leaf */
 	bool read_only;		   /* the mount: nothing lags */
 	bool no_atime;		   /* the mount, too */
+	bool strict_atime;
 	/* Extent of the last look-up: sequential reads skip the tree. Under
 	 * inode.lock exclusive or as a seqlock-free hint re-checked by use. */
 	uint64_t append_goal; /* device address after the last run */

@@ -42,7 +42,10 @@ int inode_activate(struct fs *fs, struct inode *inode,
 	}
 	pthread_mutex_init(&active->lazy_lock, NULL);
 	active->read_only = fs->options.read_only;
-	active->no_atime = fs->options.no_atime;
+	active->no_atime = fs->options.no_atime ||
+			   (fs->options.no_diratime &&
+			    S_ISDIR(inode->media->mode));
+	active->strict_atime = fs->options.strict_atime;
 	if (atomic_compare_exchange_strong(&inode->active, &there, active)) {
 		*out = active;
 	} else {

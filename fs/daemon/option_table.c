@@ -56,6 +56,21 @@ static int no_atime(struct daemon_options *options, const char *whole,
 	return for_fuse(options, whole, value);
 }
 
+/* Ours alone: the kernel knows nothing of atime here. The last one counts. */
+static int relative_atime(struct daemon_options *options, const char *whole,
+			  const char *value)
+{
+	options->fs.strict_atime = strcmp(whole, "strictatime") == 0;
+	return 0;
+}
+
+static int dir_atime(struct daemon_options *options, const char *whole,
+		     const char *value)
+{
+	options->fs.no_diratime = strcmp(whole, "nodiratime") == 0;
+	return 0;
+}
+
 static int degraded(struct daemon_options *options, const char *whole,
 		    const char *value)
 {
@@ -241,7 +256,13 @@ static const struct option_known known[] = {
 	{ "dirsync", for_fuse },
 	{ "atime", no_atime },
 	{ "noatime", no_atime },
-	{ "relatime", ignored }, /* always */
+	{ "relatime", relative_atime },
+	{ "strictatime", relative_atime },
+	{ "nostrictatime", relative_atime },
+	{ "diratime", dir_atime },
+	{ "nodiratime", dir_atime },
+	{ "lazytime", ignored }, /* always */
+	{ "nolazytime", ignored },
 	{ "defaults", ignored },
 	{ "auto", ignored },
 	{ "noauto", ignored },

@@ -3,7 +3,7 @@
 # dax=inode: FS_XFLAG_DAX, set, inherited, and what it does; noatime.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
-plan 14
+plan 19
 
 cat >"$work/flags.py" <<'PY'
 import errno, fcntl, os, struct, sys
@@ -70,3 +70,28 @@ udax_mount pmem0
 cat "$mnt/plain" >/dev/null
 not_ok "without it, it does" [ "$(atime "$mnt/plain")" = "$before" ]
 ok "umount" udax_umount
+
+# Of two reads, which moved atime.
+moves() {
+	local before after i moved=
+	for i in 1 2; do
+		before=$(atime "$1")
+		sleep 0.01
+		if [ -d "$1" ]; then ls "$1"; else cat "$1"; fi >/dev/null
+		after=$(atime "$1")
+		moved=$moved$([ "$before" = "$after" ] && echo - || echo +)
+	done
+	echo "$moved"
+}
+udax_mount pmem0
+touch "$mnt/plain" "$mnt/d"
+is "relatime: the first read moves it, not the second" "$(moves "$mnt/plain")$(moves "$mnt/d")" "+-+-"
+udax_umount
+udax_mount -o strictatime,nodiratime,lazytime pmem0
+touch "$mnt/plain" "$mnt/d"
+is "strictatime: each does; nodiratime: none" "$(moves "$mnt/plain")$(moves "$mnt/d")" "++--"
+last=$(atime "$mnt/plain")
+ok "umount" udax_umount
+udax_mount pmem0
+is "what lagged was written" "$(atime "$mnt/plain")" "$last"
+ok "umount and check" eval 'udax_umount && device_clean pmem0'
