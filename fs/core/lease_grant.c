@@ -103,16 +103,11 @@ static int entries_insert(struct grant *grant)
 	return err;
 }
 
-static bool all_zero(const unsigned char *bytes, size_t length)
-{
-	return length == 0 ||
-	       (bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0);
-}
-
 /*
  * mmap(2): what is behind the end of file in its last page reads as zeros. It
  * may be what a truncate left there. Who has the page already may have stored
- * to it: then it stays. It need not last: nobody trusts it later (file.h).
+ * to it: then it stays. It need not last: nobody trusts it later (file.h). The
+ * block is the file's own (grant_own_tail).
  */
 static void grant_zero_tail(const struct grant *grant)
 {
@@ -131,7 +126,7 @@ static void grant_zero_tail(const struct grant *grant)
 	device = grant->fs->members.device[out->device];
 	page = device_at(device, (run->device_page + run->npages - 1)
 					 << BLOCK_SHIFT);
-	if (!all_zero(page + used, BLOCK_BYTES - used))
+	if (!grant_all_zero(page + used, BLOCK_BYTES - used))
 		device_set(device, page + used, 0, BLOCK_BYTES - used);
 }
 

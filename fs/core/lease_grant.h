@@ -10,6 +10,8 @@
 
 #include "core/lease_private.h"
 
+#include <string.h>
+
 struct grant {
 	struct fs *fs;
 	struct request *request;
@@ -22,6 +24,12 @@ struct grant {
 	uint64_t asked_first, asked_last;
 	bool first_writer;
 };
+
+static inline bool grant_all_zero(const unsigned char *bytes, size_t length)
+{
+	return length == 0 ||
+	       (bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0);
+}
 
 /* out->first, last: up to EOF's page. 0, -ENODATA, -EINVAL, -EROFS. */
 int grant_clip(struct grant *grant) __attribute__((warn_unused_result));

@@ -84,6 +84,54 @@ static int grant_fill_gaps(struct grant *grant)
 	return err;
 }
 
+/* Does the run, the last page's, end in bytes that a reader is not to see? */
+static int tail_shows(struct grant *grant, const struct extent *run)
+{
+	unsigned device = addr_device(run->addr);
+	size_t used = grant->inode->media->size % BLOCK_BYTES;
+	int err = request_gate(grant->request, device);
+	const unsigned char *page;
+
+	if (err)
+		return err;
+	page = device_at(grant->fs->members.device[device],
+			 addr_offset(run->addr));
+	return !grant_all_zero(page + used, BLOCK_BYTES - used);
+}
+
+/* A reader's last page will be zeroed behind the end of file (lease_grant.c):
+ * not in a block that another file has, too, which may be longer there. */
+static int grant_own_tail(struct grant *grant)
+{
+	uint64_t last = grant->out->last;
+	uint64_t size = grant->inode->media->size;
+	struct extent run;
+	struct tree map;
+	int err;
+
+	if (!grant->fs->journal || size % BLOCK_BYTES == 0 ||
+	    last != size >> BLOCK_SHIFT)
+		return 0;
+	extent_map_init(&map, grant->fs, NULL, grant->inode->ino,
+			grant->inode->media);
+	err = extent_at(grant->fs, &map, last, &run);
+	if (err || !extent_is_written(&run) || !(run.flags & EXTENT_SHARED))
+		return err;
+	run = extent_clip(run, last, last + 1);
+	err = tail_shows(grant, &run);
+	if (err <= 0)
+		return err;
+	if (grant->want->nowait)
+		return -EINPROGRESS;
+	err = file_make_blocks(grant->request, grant->inode, last, last + 1,
+			       true);
+	if (err == -EBUSY) {
+		err = lease_call_back(grant->fs, grant->inode->ino, last, last);
+		return err ? err : -EAGAIN;
+	}
+	return err;
+}
+
 static int grant_blocks(struct grant *grant)
 {
 	bool is_inline = grant->inode->media->format == INODE_INLINE;
@@ -96,6 +144,8 @@ static int grant_blocks(struct grant *grant)
 				       false);
 	if (!err && grant->want->writable)
 		err = grant_fill_gaps(grant);
+	else if (!err)
+		err = grant_own_tail(grant);
 	return err;
 }
 

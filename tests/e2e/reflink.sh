@@ -116,6 +116,13 @@ is "until somebody writes" "$(ask 'load 4096') $(shared "$mnt/b")" "3 3997696"
 rm "$mnt/a"
 is "the source's end does not touch it" "$(ask 'load 0')" "$(byte "$work/data" 0)"
 mapper_end
+fresh a b
+truncate -s 3999000 "$mnt/b"
+ok "a reader leases a copy that was cut" user_start "$mnt/b" ro
+is "it sees zeros behind the end" "$(ask 'load 3998999') $(ask 'load 3999500')" "$(byte "$work/data" 3998999) 0"
+ok "which the source does not" same "$work/data" "$mnt/a"
+is "one block is the copy's own now" "$(shared "$mnt/b")" $((3997696))
+mapper_end
 ok "the account is right" udaxctl verify "$mnt"
 
 # --- odd ranges ---------------------------------------------------------------------
