@@ -31,11 +31,11 @@ change() {
 
 udax_mkfs pmem0
 for kind in trusted user; do
-	options= where=$mnt/$kind
-	[ $kind = trusted ] || options=,userxattr
+	where=$mnt/$kind also=''
+	[ $kind = trusted ] || also=,userxattr
 	udax_mount pmem0
 	mkdir -p "$where/upper" "$where/work"
-	lay() { mount -t overlay none "$merged" -o "lowerdir=$lower,upperdir=$where/upper,workdir=$where/work$options"; }
+	lay() { mount -t overlay none "$merged" -o "lowerdir=$lower,upperdir=$where/upper,workdir=$where/work$also"; }
 	ok "$kind.overlay: mounts" lay || { done_testing; exit 1; }
 	defer "umount -l $merged"
 	ok "$kind.overlay: changes" eval '(set -e; change)'
