@@ -5,6 +5,7 @@
 #include "families.h"
 #include "tree.h"
 
+#include <grp.h>
 #include <linux/falloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -228,6 +229,43 @@ static void copying_clears_setuid(void)
 	clears("copy_file_range", by_copying, 06777, 0777);
 }
 
+/* A program of USER's that anybody runs, and who it is then. */
+static void runs_as(mode_t mode, uid_t uid, gid_t gid)
+{
+	char expected[64], got[64] = "";
+	int ends[2];
+	pid_t child;
+
+	give("program", USER, USER);
+	WORKS(chmod("program", mode));
+	WORKS(pipe(ends));
+	child = fork();
+	if (child == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		if (setgroups(0, NULL) == 0 && setgid(OTHER) == 0 &&
+		    setuid(OTHER) == 0)
+			execl("program", "sh", "-pc",
+			      "awk '/^[UG]id/ { print $3 }' /proc/$$/status",
+			      (char *)NULL);
+		_exit(1);
+	}
+	check_wait(child);
+	snprintf(expected, sizeof(expected), "%u\n%u\n", uid, gid);
+	HOLDS(read(ends[0], got, sizeof(got) - 1) > 0);
+	if (!HOLDS(strcmp(got, expected) == 0))
+		check_say("mode %o: %s", mode, got);
+}
+
+static void programs_run_as_their_owner(void)
+{
+	copy_program("/bin/sh", "program");
+	runs_as(0755, OTHER, OTHER);
+	runs_as(04755, USER, OTHER);
+	runs_as(02755, OTHER, USER);
+	runs_as(06755, USER, USER);
+	runs_as(02745, OTHER, OTHER);
+}
+
 /* What the real user may, not the effective one. */
 static void access_of_another(void)
 {
@@ -281,6 +319,7 @@ const struct family family_owner = {
 			CASE(writing_clears_setuid),
 			CASE(allocating_clears_setuid),
 			CASE(copying_clears_setuid),
+			CASE(programs_run_as_their_owner),
 			CASE(access_of_another),
 			CASE(access_is_refused),
 			CASES_END,

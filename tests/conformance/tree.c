@@ -50,7 +50,7 @@ void give(const char *path, uid_t uid, gid_t gid)
 		err(1, "%s", path);
 }
 
-static void copy_program(const char *from, const char *to)
+void copy_program(const char *from, const char *to)
 {
 	static char bytes[1 << 16];
 	int in = open(from, O_RDONLY);

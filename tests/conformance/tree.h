@@ -23,7 +23,9 @@ void put(const char *path, const char *text);
 void make_dir(const char *path, mode_t mode);
 void make_fifo(const char *path);
 void give(const char *path, uid_t uid, gid_t gid);
-/* A copy of a program of this machine that waits for a signal, running. */
+/* A copy of a file of this machine, with mode 0755. */
+void copy_program(const char *from, const char *to);
+/* A copy of a program that waits for a signal, running. */
 pid_t run_program(const char *path);
 void end_program(pid_t pid);
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# 20 000 names in a directory: listed once each, also while others come and
+# 8000 names in a directory: listed once each, also while others come and
 # go; a listing is continued where it stopped.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
@@ -9,7 +9,7 @@ plan 11
 cat >"$work/many.py" <<'PY'
 import ctypes, os, random, sys, struct
 os.chdir(sys.argv[1])
-N = 20000
+N = 8000
 libc = ctypes.CDLL(None, use_errno=True)
 
 def name(i):
@@ -116,7 +116,7 @@ many() { timeout 60 python3 "$work/many.py" "$mnt" "$1"; }
 udax_mkfs pmem0
 ok "mounts" udax_mount pmem0
 free=$(stat -f -c '%f %d' "$mnt")
-ok "20 000 are made" many make
+ok "8000 are made" many make
 ok "listed" many all_
 ok "listed while others come and go" many while_changing
 ok "offsets are places" many offsets
