@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "lib/power_loss.h"
 
-#include <check.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,8 +110,8 @@ void power_loss_watch(struct device *device, size_t length_bytes,
 {
 	struct watched *watched = find(NULL);
 
-	ck_assert_ptr_nonnull(watched);
-	ck_assert_uint_eq(length_bytes % UNIT_BYTES, 0);
+	assert(watched);
+	assert(length_bytes % UNIT_BYTES == 0);
 	watched->units = length_bytes / UNIT_BYTES;
 	watched->durable = malloc(length_bytes);
 	watched->state = calloc(watched->units, 1);
@@ -127,7 +127,7 @@ void power_loss_unwatch(struct device *device)
 {
 	struct watched *watched = find(device);
 
-	ck_assert_ptr_nonnull(watched);
+	assert(watched);
 	watched->device = NULL;
 	free(watched->doubtful);
 	free(watched->state);
