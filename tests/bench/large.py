@@ -15,7 +15,7 @@ import time
 from direct import Figure
 from peers import BenchError, is_mounted, run, say
 
-ROWS = ["mount-crash", "mount-clean", "memory-idle"]
+ROWS = ["mount-crash", "mount-clean", "fsck", "memory-idle"]
 FILES = 1000000
 IN_A_FOLDER = 1000
 DEVICE_BYTES = 4 << 30  # sparse
@@ -56,6 +56,12 @@ class Million:
                                 self.mountpoint, "--json"))
         self.pid = listed["mounts"][0]["pid"]
         return seconds
+
+    def check(self):
+        """Seconds of a full check that finds nothing."""
+        start = time.monotonic()
+        run(self.program("fsck.udaxfs"), "-n", self.device)
+        return time.monotonic() - start
 
     def wait_for_the_end(self):
         end = time.monotonic() + END_SECONDS
@@ -129,6 +135,11 @@ def measure(work, build, quick, rows):
             figures.append(Figure("mount after an unmount, the slowest of "
                                   f"{MOUNTS}", max(seconds), unit="s",
                                   aim=0.2, digits=3))
+        if "fsck" in rows:
+            say("fsck")
+            figures.append(Figure(f"fsck.udaxfs -n, the slowest of {MOUNTS}",
+                                  max(million.check() for _ in range(MOUNTS)),
+                                  unit="s", aim=10.0))
         if "memory-idle" in rows:
             say("memory-idle")
             folders = FILES // IN_A_FOLDER // (10 if quick else 1)

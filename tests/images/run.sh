@@ -125,7 +125,7 @@ print(*sorted({p["kind"] for p in json.load(open(sys.argv[1]))["problems"]}))' "
 }
 
 ok "what is to be damaged" prepare
-for image in "$srcdir"/tests/images/*${UDAX_IMAGES:-}*/image; do
+for image in "$srcdir"/tests/images/*"${UDAX_IMAGES:-}"*/image; do
 	name=$(basename "$(dirname "$image")")
 	base=one n=4 p=4 y=1 kinds='' change='' lost='' given=''
 	# shellcheck source=/dev/null

@@ -21,7 +21,8 @@
  *   poke DEVICE shared blocks|owners VALUE   the first run of inode 2
  *   poke DEVICE mutate SEED COUNT         anything, anywhere in the metadata
  *
- * DEVICE is the metadata device; for super and roll any. VALUE: a number, or +N, -N.
+ * DEVICE is the metadata device; for super and roll any. VALUE: a number, or
+ * +N, -N.
  */
 #include "device/device.h"
 #include "device/members.h"
@@ -52,13 +53,20 @@ struct field {
 	}
 
 static const struct field inode_fields[] = {
-	FIELD(inode_media, ino),	 FIELD(inode_media, mode),
-	FIELD(inode_media, format),	 FIELD(inode_media, nlink),
-	FIELD(inode_media, size),	 FIELD(inode_media, blocks),
-	FIELD(inode_media, parent_ino),	 FIELD(inode_media, parent_key),
-	FIELD(inode_media, pending_end), FIELD(inode_media, xattr_root),
-	FIELD(inode_media, generation),	 FIELD(inode_media, pending_start),
-	FIELD(inode_media, home_device), FIELD(inode_media, mtime_ns),
+	FIELD(inode_media, ino),
+	FIELD(inode_media, mode),
+	FIELD(inode_media, format),
+	FIELD(inode_media, nlink),
+	FIELD(inode_media, size),
+	FIELD(inode_media, blocks),
+	FIELD(inode_media, parent_ino),
+	FIELD(inode_media, parent_key),
+	FIELD(inode_media, pending_end),
+	FIELD(inode_media, xattr_root),
+	FIELD(inode_media, generation),
+	FIELD(inode_media, pending_start),
+	FIELD(inode_media, home_device),
+	FIELD(inode_media, mtime_ns),
 	{ NULL, 0, 0 },
 };
 

@@ -75,8 +75,8 @@ static void put(struct inode *inode, off_t offset, size_t length)
 	if (bytes == NULL)
 		errx(1, "out of memory");
 	for (i = 0; i <= length / sizeof(*bytes); i++)
-		bytes[i] = inode->ino << 32 ^ ((uint64_t)offset + i) *
-						      UINT64_C(0x9e3779b9);
+		bytes[i] = inode->ino << 32 ^
+			   ((uint64_t)offset + i) * UINT64_C(0x9e3779b9);
 	begin("write", inode);
 	done = file_write(&request, inode, bytes, length, offset, false);
 	end("write", "", done);
@@ -185,7 +185,7 @@ struct names {
 	struct name {
 		char text[256];
 		uint64_t ino;
-	} *at;
+	} * at;
 	size_t count, room;
 };
 

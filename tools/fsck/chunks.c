@@ -64,6 +64,7 @@ static unsigned slots_in_use(const struct fsck *fsck, uint64_t at,
 	const inode_media *slot = device_at(device, at << BLOCK_SHIFT);
 	unsigned i, used = 0;
 
+	*file_block = 0;
 	for (i = 0; i < INODES_PER_BLOCK; i++, slot++) {
 		if (slot->magic != INODE_MAGIC ||
 		    slot->ino % INODES_PER_BLOCK != i ||
