@@ -11,6 +11,7 @@
 #include "core/fs.h"
 #include "core/inode_table.h"
 #include "core/space.h"
+#include "alloc/bits.h"
 #include "journal/journal.h"
 #include "trace/mutate.h"
 #include "util/log.h"
@@ -177,6 +178,7 @@ static void retire_last_locked(struct inode_table *table)
 	atomic_store(&table->generation_floor, highest);
 	memset(chunk->free, 0, sizeof(chunk->free));
 	chunk->free_count = 0;
+	bits_fill(table->free_chunks, last, 1, false);
 	table->free_known -= INODE_CHUNK;
 	if (table->explored > last)
 		table->explored = last;

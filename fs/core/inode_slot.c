@@ -3,6 +3,7 @@
 #include "core/attr.h"
 #include "core/fs.h"
 #include "core/inode_table.h"
+#include "alloc/bits.h"
 #include "journal/journal.h"
 
 #include <assert.h>
@@ -37,6 +38,8 @@ static uint64_t pick_in(struct inode_table *table, struct inode_chunk *chunk,
 	chunk->free[word] &= chunk->free[word] - 1;
 	chunk->free_count--;
 	table->free_known--;
+	if (chunk->free_count == 0)
+		bits_fill(table->free_chunks, at, 1, false);
 	return at * INODE_CHUNK + word * 64 + bit;
 }
 
@@ -58,7 +61,7 @@ static int explore_locked(struct inode_table *table, unsigned budget)
 static int pick_locked(struct inode_table *table, unsigned budget,
 		       uint64_t *ino)
 {
-	struct inode_chunk *chunk;
+	uint64_t at;
 	int err;
 
 	err = explore_locked(table, budget);
@@ -66,12 +69,8 @@ static int pick_locked(struct inode_table *table, unsigned budget,
 		return err;
 	if (table->free_known == 0)
 		return -ENOSPC;
-	for (;; table->free_hint++) {
-		chunk = atomic_load(&table->chunks[table->free_hint]);
-		if (chunk && chunk->free_count > 0)
-			break;
-	}
-	*ino = pick_in(table, chunk, table->free_hint);
+	at = bits_find(table->free_chunks, 0, table->chunks_max, true);
+	*ino = pick_in(table, atomic_load(&table->chunks[at]), at);
 	table->used++;
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "core/inode_table.h"
 
 #include "core/fs.h"
+#include "alloc/bits.h"
 #include "util/log.h"
 
 #include <assert.h>
@@ -19,8 +20,7 @@ void inode_slot_free_locked(struct inode_table *table, uint64_t ino)
 	chunk->free[slot / 64] |= UINT64_C(1) << slot % 64;
 	chunk->free_count++;
 	table->free_known++;
-	if (ino / INODE_CHUNK < table->free_hint)
-		table->free_hint = ino / INODE_CHUNK;
+	bits_fill(table->free_chunks, ino / INODE_CHUNK, 1, true);
 }
 
 void inode_chunk_learn_locked(struct inode_table *table, uint64_t at)
@@ -176,7 +176,9 @@ int inode_table_create(struct fs *fs)
 	table->chunks_max = fs->tree_env.device_blocks / CHUNK_BLOCKS + 1;
 	table->chunks = calloc(table->chunks_max, sizeof(*table->chunks));
 	table->media = calloc(table->chunks_max, sizeof(inode_media *));
-	if (!table->chunks || !table->media)
+	table->free_chunks = calloc(BITS_WORDS(table->chunks_max),
+				    sizeof(uint64_t));
+	if (!table->chunks || !table->media || !table->free_chunks)
 		return -ENOMEM;
 	table->used = fs->devices[fs->metadata_device].sb.inodes_used;
 	return learn_chunks(fs);
@@ -221,6 +223,7 @@ void inode_table_destroy(struct fs *fs)
 		chunk_destroy(atomic_load(&table->chunks[i]));
 	free(table->chunks);
 	free(table->media);
+	free(table->free_chunks);
 	pthread_mutex_destroy(&table->lock);
 	pthread_mutex_destroy(&table->file_lock);
 	free(table);

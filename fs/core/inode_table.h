@@ -41,10 +41,10 @@ struct inode_table {
 	inode_media **media; /* each chunk's first slot */
 	_Atomic uint64_t chunk_count;
 	uint64_t chunks_max;
-	uint64_t used;	     /* slots with mode != 0 or taken, and 0 */
-	uint64_t free_known; /* sum of free_count over chunks */
-	uint64_t free_hint;  /* no chunk below has a known free slot */
-	uint64_t explored;   /* chunks below have been in memory */
+	uint64_t used;	       /* slots with mode != 0 or taken, and 0 */
+	uint64_t free_known;   /* sum of free_count over chunks */
+	uint64_t *free_chunks; /* a bit each: with free slots, in memory */
+	uint64_t explored;     /* chunks below have been in memory */
 	/* No slot that went with its chunk had a generation above this. */
 	_Atomic uint32_t generation_floor;
 };
