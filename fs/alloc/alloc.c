@@ -17,15 +17,26 @@ static uint64_t unit_blocks(const struct alloc *alloc, uint64_t unit)
 	return left < PMD_BLOCKS ? left : PMD_BLOCKS;
 }
 
-/* After a change of its count: a unit is full, broken or wholly free. */
-static void unit_classify(struct alloc *alloc, uint64_t unit)
+/* After a change of its count: a unit is full, broken or wholly free. longest:
+ * no free run of it is longer. */
+static void unit_classify(struct alloc *alloc, uint64_t unit, unsigned longest)
 {
 	uint16_t free = alloc->unit_free[unit];
 
+	if (longest > free)
+		longest = free;
 	bits_fill(alloc->whole, unit, 1, free == PMD_BLOCKS);
-	bits_fill(alloc->broken, unit, 1, free > 0 && free < PMD_BLOCKS);
+	fit_set(&alloc->broken, unit, free < PMD_BLOCKS ? longest : 0);
 	if (free == PMD_BLOCKS && unit < alloc->whole_from)
 		alloc->whole_from = unit;
+}
+
+/* No free run of the unit is longer. */
+static unsigned unit_longest(const struct alloc *alloc, uint64_t unit)
+{
+	return alloc->unit_free[unit] == PMD_BLOCKS
+		       ? PMD_BLOCKS
+		       : fit_of(&alloc->broken, unit);
 }
 
 /* Make the run used or free; the part that was so before does not count. */
@@ -41,6 +52,7 @@ static void map_change(struct alloc *alloc, uint64_t start, uint64_t blocks,
 		uint64_t unit_end = (unit + 1) * PMD_BLOCKS;
 		uint64_t count = (end < unit_end ? end : unit_end) - start;
 		uint64_t ones = bits_count(alloc->used, start, count);
+		unsigned longest = unit_longest(alloc, unit);
 
 		bits_fill(alloc->used, start, count, used);
 		if (used) {
@@ -49,8 +61,10 @@ static void map_change(struct alloc *alloc, uint64_t start, uint64_t blocks,
 		} else {
 			alloc->unit_free[unit] += ones;
 			free += ones;
+			/* it may join two that were as long */
+			longest = 2 * longest + (unsigned)count;
 		}
-		unit_classify(alloc, unit);
+		unit_classify(alloc, unit, longest);
 		start += count;
 	}
 	atomic_store_explicit(&alloc->free, free, memory_order_relaxed);
@@ -77,10 +91,9 @@ int alloc_create(struct alloc **out, uint64_t device_blocks,
 	alloc->used = calloc(BITS_WORDS(device_blocks), sizeof(uint64_t));
 	alloc->unit_free = calloc(units, sizeof(uint16_t));
 	alloc->whole = calloc(BITS_WORDS(units), sizeof(uint64_t));
-	alloc->broken = calloc(BITS_WORDS(units), sizeof(uint64_t));
 	pthread_mutex_init(&alloc->mutex, NULL);
 	if (!alloc->used || !alloc->unit_free || !alloc->whole ||
-	    !alloc->broken) {
+	    fit_init(&alloc->broken, units)) {
 		alloc_destroy(alloc);
 		return -ENOMEM;
 	}
@@ -94,7 +107,7 @@ void alloc_destroy(struct alloc *alloc)
 	if (!alloc)
 		return;
 	pthread_mutex_destroy(&alloc->mutex);
-	free(alloc->broken);
+	fit_fini(&alloc->broken);
 	free(alloc->whole);
 	free(alloc->unit_free);
 	free(alloc->used);
@@ -221,7 +234,7 @@ int alloc_import(struct alloc *alloc, const void *bitmap)
 							     unit * PMD_BLOCKS,
 							     blocks);
 		total += alloc->unit_free[unit];
-		unit_classify(alloc, unit);
+		unit_classify(alloc, unit, PMD_BLOCKS);
 	}
 	atomic_store_explicit(&alloc->free, total, memory_order_relaxed);
 	pthread_mutex_unlock(&alloc->mutex);

@@ -5,15 +5,18 @@
  * Invariants (the mutex held):
  *   A1  unit_free[u] is the number of zeros of `used` in unit u, and `free`
  *       the sum over all units
- *   A2  whole has u's bit iff unit_free[u] is 512, broken iff it is 1 to 511;
- *       the short last unit of a device is never whole
+ *   A2  whole has u's bit iff unit_free[u] is 512; the short last unit of a
+ *       device is never whole
  *   A3  no unit below whole_from is whole
+ *   A4  broken has for u, iff unit_free[u] is 1 to 511, no less than the
+ *       longest free run within u and no more than unit_free[u]; else 0
  */
 #ifndef UDAX_ALLOC_MAP_H
 #define UDAX_ALLOC_MAP_H
 
 #include "alloc/alloc.h"
 #include "alloc/bits.h"
+#include "alloc/fit.h"
 #include "media/addr.h"
 
 #include <pthread.h>
@@ -28,11 +31,10 @@ struct alloc {
 	bool stopped;
 	_Atomic bool unsound; /* given what was free */
 	uint64_t whole_from;
-	uint64_t broken_from; /* where the last small run was found */
-	uint64_t *used;	      /* a bit a block, 1 = used */
+	uint64_t *used; /* a bit a block, 1 = used */
 	uint16_t *unit_free;
-	uint64_t *whole;  /* a bit a unit */
-	uint64_t *broken; /* a bit a unit */
+	uint64_t *whole; /* a bit a unit */
+	struct fit broken;
 };
 
 /*

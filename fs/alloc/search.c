@@ -3,10 +3,10 @@
  * search.c -- which free run a request gets
  *
  * In this order: the run that continues the goal; for aligned requests a
- * wholly free unit; for small ones a run long enough in one of a few broken
- * units; a wholly free unit; the longest run seen. So large files meet whole
- * units for as long as small ones find room in units that are broken anyway,
- * and a file is not cut to pieces while there is a better place.
+ * wholly free unit; for small ones a run long enough in the lowest of the
+ * broken units; a wholly free unit; the longest run seen. So large files meet
+ * whole units for as long as small ones find room in units that are broken
+ * anyway, and a file is not cut to pieces while there is a better place.
  */
 #include "alloc/map.h"
 
@@ -74,16 +74,17 @@ static bool search_whole(struct alloc *alloc, uint64_t phase, uint64_t blocks,
 	return run->blocks > 0;
 }
 
-/* The first run of one unit that is long enough, else its longest. */
+/* The first run of one unit that is long enough, of at most so many blocks;
+ * else its longest. */
 static void search_unit(const struct alloc *alloc, uint64_t unit,
-			uint64_t blocks, struct run *longest)
+			uint64_t blocks, uint64_t enough, struct run *longest)
 {
 	uint64_t block = unit * PMD_BLOCKS;
 	uint64_t end = block + PMD_BLOCKS;
 
 	if (end > alloc->blocks)
 		end = alloc->blocks;
-	while (longest->blocks < blocks) {
+	while (longest->blocks < enough) {
 		uint64_t start = bits_find(alloc->used, block, end, false);
 		uint64_t length;
 
@@ -101,29 +102,33 @@ static void search_unit(const struct alloc *alloc, uint64_t unit,
 	}
 }
 
-/* A few broken units from where the last search ended, around the end. */
+/*
+ * The first broken unit that may have the run, else the one with the longest.
+ * Always from the lowest: those above empty in time, and are whole again. Each
+ * that is looked at in vain is known better from then on.
+ */
 static void search_broken(struct alloc *alloc, uint64_t blocks,
 			  struct run *longest)
 {
-	uint64_t from = alloc->broken_from;
-	bool wrapped = false;
 	unsigned probe;
 
 	longest->blocks = 0;
-	for (probe = 0; probe < PROBES && longest->blocks < blocks; probe++) {
-		uint64_t unit = bits_find(alloc->broken, from, alloc->units,
-					  true);
+	for (probe = 0; probe < PROBES; probe++) {
+		uint16_t least = fit_most(&alloc->broken);
+		struct run found = { 0 };
+		uint64_t unit;
 
-		if (unit == alloc->units) {
-			if (wrapped)
-				break;
-			wrapped = true;
-			from = 0;
-			continue;
-		}
-		search_unit(alloc, unit, blocks, longest);
-		alloc->broken_from = unit;
-		from = unit + 1;
+		if (least <= longest->blocks)
+			break;
+		if (least > blocks)
+			least = (uint16_t)blocks;
+		unit = fit_first(&alloc->broken, least);
+		search_unit(alloc, unit, blocks, least, &found);
+		if (found.blocks > longest->blocks)
+			*longest = found;
+		if (found.blocks >= least)
+			break;
+		fit_set(&alloc->broken, unit, (uint16_t)found.blocks); /* A4 */
 	}
 }
 
