@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/file_share.h"
 
+#include "core/attr_flags.h"
 #include "core/file_change.h"
 #include "core/file_hole.h"
 #include "core/lease.h"
@@ -254,8 +255,11 @@ int64_t file_share_locked(const struct share *share)
 	struct share window = *share;
 	struct chain chain = { .share = &window, .fs = share->request->fs };
 	uint64_t before = 0;
-	int error;
+	int error = attr_flags_may_write(share->target,
+					 share->target_block << BLOCK_SHIFT);
 
+	if (error)
+		return error;
 	if (!chain.fs->shared.media ||
 	    share->source->media->format != INODE_EXTENTS)
 		return 0;

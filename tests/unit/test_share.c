@@ -4,7 +4,7 @@
 #include "lib/file_fixture.h"
 #include "lib/share_fixture.h"
 
-#include "alloc/alloc.h"
+#include "core/attr_flags.h"
 #include "core/file_extent.h"
 #include "core/lease.h"
 #include "core/survey.h"
@@ -13,6 +13,7 @@
 #include <check.h>
 #include <errno.h>
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -323,6 +324,34 @@ START_TEST(the_copy_takes_privileges_and_time)
 }
 END_TEST
 
+static int set_flags(struct inode *inode, uint32_t flags)
+{
+	const struct attr_flags all = { .flags = flags };
+	int err;
+
+	ck_assert_int_eq(
+		request_begin(&core.request, "flags", inode->ino, 0, false), 0);
+	err = attr_flags_set(&core.request, inode, &all);
+	request_end(&core.request);
+	return err;
+}
+
+START_TEST(a_flagged_file_stays_as_it_is)
+{
+	choose(target);
+	ck_assert_int_eq(fixture_write(bytes + 1, BYTES, 0), BYTES);
+	ck_assert_int_eq(set_flags(target, _i ? FS_APPEND_FL : FS_IMMUTABLE_FL),
+			 0);
+	ck_assert_int_eq(share_copy(source, 0, target, 0, BYTES), -EPERM);
+	ck_assert_int_eq(share_copy(source, 1, target, 0, 10), -EPERM);
+	is(target, bytes + 1, BYTES);
+	/* A source may be what it wants. */
+	ck_assert_int_eq(share_copy(target, 0, source, 0, BYTES), BYTES);
+	ck_assert_uint_eq(share_check_owners(), BLOCKS);
+	ck_assert_int_eq(set_flags(target, 0), 0);
+}
+END_TEST
+
 /* ------------------------------------------------------------ unseen stores */
 
 START_TEST(a_fill_for_writing_makes_blocks_ones_own)
@@ -598,6 +627,7 @@ int main(void)
 	tcase_add_test(share, small_files_are_copied);
 	tcase_add_test(share, without_the_feature_all_is_copied);
 	tcase_add_test(share, the_copy_takes_privileges_and_time);
+	tcase_add_loop_test(share, a_flagged_file_stays_as_it_is, 0, 2);
 	tcase_add_test(share, a_fill_for_writing_makes_blocks_ones_own);
 	tcase_add_test(share, what_the_kernel_may_store_to_is_copied);
 	tcase_add_test(share,
