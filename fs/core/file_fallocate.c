@@ -148,7 +148,13 @@ static int zero_begin(struct request *request, struct inode *inode,
 		return error;
 	file_hole_mark(&change, start, end);
 	file_change_stamp(&change);
-	return file_change_end(&change, file_hole_gate(&change, start, end));
+	/* The break last: it cannot be taken back. */
+	error = file_hole_gate(&change, start, end);
+	if (!error)
+		error = file_break(request->fs, inode,
+				   block_round_up(start) >> BLOCK_SHIFT,
+				   block_round_down(end) >> BLOCK_SHIFT);
+	return file_change_end(&change, error);
 }
 
 static int zero_written(struct request *request, struct inode *inode,
@@ -157,10 +163,8 @@ static int zero_written(struct request *request, struct inode *inode,
 	uint64_t block = block_round_up(start) >> BLOCK_SHIFT;
 	uint64_t end_block = block_round_down(end) >> BLOCK_SHIFT;
 	bool edges = true;
-	int done = file_break(request->fs, inode, block, end_block);
+	int done = zero_begin(request, inode, start, end);
 
-	if (!done)
-		done = zero_begin(request, inode, start, end);
 	if (done)
 		return done;
 	while (!done) {

@@ -42,21 +42,22 @@ int file_punch_locked(struct request *request, struct inode *inode,
 	/* Beyond EOF nothing is to be kept: its last block goes, too. */
 	if (end >= size)
 		end = block_round_up(end);
-	done = file_break(request->fs, inode,
-			  block_round_up(start) >> BLOCK_SHIFT,
-			  block_round_down(end) >> BLOCK_SHIFT);
-	if (!done)
-		done = file_change_begin(&change, request->fs, request, inode);
+	done = file_change_begin(&change, request->fs, request, inode);
 	if (done)
 		return done;
 	if (mutated(MUTATE_PENDING_MARK))
 		done = file_hole_zero_edges(&change, start, end);
 	file_hole_mark(&change, start, end);
 	file_change_stamp(&change);
-	if (!((start | end) & BLOCK_MASK))
-		done = file_hole_link(&change);
-	else
+	/* The break last: it cannot be taken back. */
+	if (!done)
 		done = file_hole_gate(&change, start, end);
+	if (!done)
+		done = file_break(request->fs, inode,
+				  block_round_up(start) >> BLOCK_SHIFT,
+				  block_round_down(end) >> BLOCK_SHIFT);
+	if (!done && !((start | end) & BLOCK_MASK))
+		done = file_hole_link(&change);
 	done = file_change_end(&change, done);
 	if (!done)
 		done = file_hole_finish(request->fs, request, inode);

@@ -442,15 +442,22 @@ END_TEST
 static struct lease_client alice;
 static struct lease_grant got;
 
-static uint64_t lease(struct inode *inode, bool writable)
+static uint64_t lease_of(struct inode *inode, uint64_t first, uint64_t npages,
+			 bool writable)
 {
-	const struct lease_want want = { .npages = BLOCKS,
+	const struct lease_want want = { .first = first,
+					 .npages = npages,
 					 .writable = writable };
 
 	ck_assert_int_eq(lease_grant(&core.request, &alice, inode, &want, &got),
 			 0);
-	ck_assert_uint_eq(got.last, BLOCKS - 1);
+	ck_assert_uint_eq(got.last, first + npages - 1);
 	return got.id;
+}
+
+static uint64_t lease(struct inode *inode, bool writable)
+{
+	return lease_of(inode, 0, BLOCKS, writable);
 }
 
 static void return_lease(uint64_t id)
@@ -511,6 +518,31 @@ START_TEST(two_files_leases_of_a_block_are_two_references)
 	ck_assert_int_eq(fixture_truncate(0), -EBUSY);
 	return_lease(of_target);
 	ck_assert_int_eq(fixture_truncate(0), 0);
+}
+END_TEST
+
+START_TEST(a_lease_in_the_way_leaves_the_entries)
+{
+	struct entry_table *table;
+	uint64_t before, id;
+
+	share_all();
+	fill_as_reader(target);
+	table = &atomic_load(&target->active)->entries;
+	/* The last block is leased, the others are the kernel's. */
+	ck_assert_int_ge(entry_table_delete_range(table, BLOCKS - 1, BLOCKS - 1,
+						  ENTRY_OF_KERNEL),
+			 0);
+	id = lease_of(target, BLOCKS - 1, 1, false);
+	before = entry_table_count(table);
+	ck_assert_int_eq(fixture_fallocate(PUNCH, 0, BYTES - 100), -EBUSY);
+	ck_assert_int_eq(
+		fixture_fallocate(FALLOC_FL_ZERO_RANGE, 0, BYTES - 100),
+		-EBUSY);
+	ck_assert_uint_eq(entry_table_count(table), before);
+	is(target, bytes, BYTES);
+	ck_assert_int_ge(lease_return(core.fs, &alice, id, 0, BLOCKS), 0);
+	is_writer_again(target);
 }
 END_TEST
 
@@ -638,6 +670,7 @@ int main(void)
 	tcase_add_test(share, kernel_entries_go_with_the_bytes);
 	tcase_add_test(share, a_writable_lease_is_of_blocks_of_its_own);
 	tcase_add_test(share, two_files_leases_of_a_block_are_two_references);
+	tcase_add_test(share, a_lease_in_the_way_leaves_the_entries);
 	tcase_add_test(share, a_pin_keeps_what_it_shows);
 	tcase_add_test(share, a_write_without_space_changes_nothing);
 	tcase_add_test(share, an_orphan_gives_up_its_part);
