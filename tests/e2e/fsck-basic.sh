@@ -178,7 +178,7 @@ dd if=/dev/zero of="$dev" bs=4096 seek=1 count=1 conv=notrunc status=none
 found "a journal that is not there" "no anchor of the journal holds" journal
 poke "$dev" super flags 0
 found "... and that is needed" "damaged, and not clean" journal
-damaged super inode_root 0x5000
+damaged super inode_root 0x800000
 found "an inode file that is not there" "other inodes are searched for" inode
 damaged super incompat 1
 status "a feature of the future is not touched" 8 fsck.udaxfs -y "$dev"
