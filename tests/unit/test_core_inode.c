@@ -2,8 +2,12 @@
 #include "lib/core_fixture.h"
 #include "lib/device_fixture.h"
 
+#include "core/attr_flags.h"
+
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -368,6 +372,88 @@ START_TEST(threads_share_an_inode_that_comes_and_goes)
 }
 END_TEST
 
+static int flag(struct inode *inode, uint32_t flags)
+{
+	const struct attr_flags all = { .flags = flags };
+	int err;
+
+	ck_assert_int_eq(
+		request_begin(&core.request, "ioctl", inode->ino, 0, false), 0);
+	err = attr_flags_set(&core.request, inode, &all);
+	request_end(&core.request);
+	return err;
+}
+
+START_TEST(an_append_only_file_only_grows)
+{
+	struct inode *file = core_new(core.root, "file", FILE_MODE);
+	struct stat attr = { .st_size = 3 };
+
+	ck_assert_int_eq(core_write(file, "0123456789", 10, 0), 10);
+	ck_assert_int_eq(flag(file, FS_APPEND_FL | FS_DIRSYNC_FL), -EOPNOTSUPP);
+	ck_assert_int_eq(flag(file, FS_APPEND_FL), 0);
+	ck_assert_int_eq(core_write(file, "x", 1, 9), -EPERM);
+	ck_assert_int_eq(core_write(file, "abc", 3, 10), 3);
+	ck_assert_int_eq(core_write(file, "abc", 3, 9000), 3);
+	ck_assert_int_eq(core_setattr(file, &attr, ATTR_SIZE), -EPERM);
+	ck_assert_int_eq(core_setattr(file, &attr, ATTR_ATIME_NOW), -EPERM);
+	ck_assert_int_eq(
+		core_setattr(file, &attr, ATTR_ATIME_NOW | ATTR_MTIME_NOW), 0);
+	ck_assert_int_eq(core_unlink(core.root, "file"), -EPERM);
+	ck_assert_int_eq(core_link(file, core.root, "link"), -EPERM);
+	ck_assert_int_eq(attr_flags_may_open(file, O_RDWR), -EPERM);
+	ck_assert_int_eq(attr_flags_may_open(file, O_RDWR | O_APPEND), 0);
+	ck_assert_int_eq(flag(file, FS_IMMUTABLE_FL), 0);
+	ck_assert_int_eq(core_write(file, "abc", 3, 9003), -EPERM);
+	ck_assert_int_eq(flag(file, FS_IMMUTABLE_FL | FS_NODUMP_FL), -EPERM);
+	ck_assert_int_eq(flag(file, 0), 0);
+	ck_assert_int_eq(core_stat(file).st_size, 9003);
+	ck_assert_int_eq(core_unlink(core.root, "file"), 0);
+	core_forget(file);
+}
+END_TEST
+
+static bool asked;
+
+static bool in_group(const struct attr_writer *writer, gid_t gid)
+{
+	asked = true;
+	return gid == *(const gid_t *)writer->arg;
+}
+
+/* The mode that a write by a member of `group` leaves. */
+static mode_t written_by(struct inode *file, mode_t mode, bool unprivileged,
+			 gid_t group)
+{
+	const struct attr_writer writer = { unprivileged, in_group, &group };
+	const struct stat attr = { .st_mode = mode, .st_gid = 5 };
+
+	asked = false;
+	ck_assert_int_eq(core_setattr(file, &attr, ATTR_GID), 0);
+	ck_assert_int_eq(core_setattr(file, &attr, ATTR_MODE), 0);
+	ck_assert_int_eq(
+		request_begin(&core.request, "write", file->ino, 0, false), 0);
+	ck_assert_int_eq(attr_drop_privileges(&core.request, file, &writer), 0);
+	request_end(&core.request);
+	return core_stat(file).st_mode & 07777;
+}
+
+START_TEST(a_write_takes_suid_and_sgid)
+{
+	struct inode *file = core_new(core.root, "file", FILE_MODE);
+
+	ck_assert_uint_eq(written_by(file, 06755, true, 5), 0755);
+	ck_assert(!asked);
+	ck_assert_uint_eq(written_by(file, 02745, true, 5), 02745);
+	ck_assert(asked);
+	ck_assert_uint_eq(written_by(file, 02745, true, 6), 0745);
+	ck_assert_uint_eq(written_by(file, 06755, false, 6), 06755);
+	ck_assert_uint_eq(written_by(file, 0755, true, 6), 0755);
+	ck_assert(!asked);
+	core_forget(file);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("core_inode");
@@ -380,6 +466,8 @@ int main(void)
 	tcase_add_test(rules,
 		       a_number_means_an_inode_as_long_as_it_is_looked_up);
 	tcase_add_test(rules, an_unlinked_inode_lives_until_it_is_forgotten);
+	tcase_add_test(rules, an_append_only_file_only_grows);
+	tcase_add_test(rules, a_write_takes_suid_and_sgid);
 	tcase_add_test(rules, a_temporary_file_goes_or_gets_a_name);
 	tcase_add_test(rules, setattr_changes_what_the_mask_names_and_ctime);
 	tcase_add_test(rules, timestamps_may_lag_and_are_written_at_last_close);
