@@ -123,7 +123,8 @@ void node_block_seal(void *block);
  * values: extents do not overlap in the file and lie on a device, below its
  * possible end; a name is 1 to 255 bytes without '/' and NUL, with a key and
  * type a directory may have; an xattr's parts fill its length exactly; shared
- * runs do not overlap. An internal node has at least one child. node_block_check: the checksum, too.
+ * runs do not overlap. An internal node has at least one child.
+ * node_block_check: the checksum, too.
  */
 int node_check(const node_media *node, unsigned capacity_bytes,
 	       enum tree_kind kind) __attribute__((warn_unused_result));

@@ -14,9 +14,9 @@
  *   is still clean after changes
  *   fsck -y leaves what fsck then calls clean, or says that it did not
  *
- * `make fuzz-media` runs it with libFuzzer; without, main() below runs the files
- * that it is given (the corpus, in `make check`), and with -r N mutations of
- * each. FUZZ_VERBOSE=1 tells what became of an input.
+ * `make fuzz-media` runs it with libFuzzer; without, main() below runs the
+ * files that it is given (the corpus, in `make check`), and with -r N mutations
+ * of each. FUZZ_VERBOSE=1 tells what became of an input.
  */
 #include "media_base.h"
 #include "media_map.h"
