@@ -206,7 +206,10 @@ static bool compare_xattr(struct comparison *c, struct inode *inode,
 	if (length < 0 || (uint32_t)length != xattr->length)
 		return differ(c, "%s: %s has %zd bytes, not %u", c->path,
 			      xattr->name, length, xattr->length);
-	pattern_fill(want, 0, xattr->version, 0, xattr->length);
+	if (strncmp(xattr->name, "system.", 7) == 0)
+		memcpy(want, xattr->acl, xattr->length);
+	else
+		pattern_fill(want, 0, xattr->version, 0, xattr->length);
 	if (memcmp(value, want, xattr->length) != 0)
 		return differ(c, "%s: another value of %s", c->path,
 			      xattr->name);

@@ -229,28 +229,31 @@ static void settled(void *arg, unsigned device, uint64_t offset, size_t length)
 	       walk->doubt.durable[device] + offset, length);
 }
 
+static void walk_listen(struct walk *walk)
+{
+	walk->doubt.settled = settled;
+	walk->doubt.arg = walk;
+}
+
 static void walk_init(struct walk *walk, struct cut *cut,
 		      const struct record *record,
 		      unsigned char *const contents[])
 {
-	memset(walk, 0, sizeof(*walk));
 	walk->cut = cut;
 	walk->record = record;
-	walk->legal = calloc(LEGAL_MAX, sizeof(*walk->legal));
 	doubt_init(&walk->doubt, cut->granularity, cut->images->devices,
 		   cut->images->bytes, contents);
-	walk->doubt.settled = settled;
-	walk->doubt.arg = walk;
+	walk_listen(walk);
 	images_set(cut->images, contents);
 }
 
 static void walk_fini(struct walk *walk)
 {
-	if (!walk->outer)
-		drop_legal(walk);
 	doubt_fini(&walk->doubt);
-	if (!walk->outer)
-		free(walk->legal);
+	if (walk->outer)
+		return; /* whose legal states they are */
+	drop_legal(walk);
+	free(walk->legal);
 }
 
 static void cut_here(struct walk *walk, unsigned about)
@@ -300,15 +303,11 @@ static bool walk_all(struct walk *walk)
 	return !walk->failed;
 }
 
-/* What a mount of that state stores, recorded and cut in turn. */
-static bool cut_recovery(struct walk *outer, const struct state *state,
-			 uint64_t hash, uint64_t lot)
+/* A mount of that state, recorded, and what it is to the members before. */
+static bool record_recovery(struct walk *outer, const struct state *state,
+			    struct record *record, unsigned char *contents[])
 {
-	struct cut *cut = outer->cut;
-	struct images *images = cut->images;
-	unsigned char *contents[CRASH_DEVICES];
-	struct record record;
-	struct walk walk;
+	struct images *images = outer->cut->images;
 	char verdict[VERDICT_BYTES];
 	unsigned i;
 	bool good;
@@ -318,36 +317,64 @@ static bool cut_recovery(struct walk *outer, const struct state *state,
 		contents[i] = malloc(images->bytes);
 		memcpy(contents[i], images->image[i].map, images->bytes);
 	}
+	images_restore(images, outer->doubt.durable);
 	record_thread(0);
-	record_begin(&record);
+	record_begin(record);
 	good = judge_one(outer, state, 1, verdict);
 	record_end();
-	walk_init(&walk, cut, &record, contents);
-	walk.outer = outer;
-	walk.judged = true;
+	if (!good)
+		say_failure(outer, state, outer->cut->counts->made - 1,
+			    verdict);
+	return good;
+}
+
+/*
+ * The power goes again while the next mount recovers: after a power loss that
+ * left the media in that state or, now and then, after a daemon's death, when
+ * everything that was stored is there and still in doubt.
+ */
+static bool cut_recovery(struct walk *outer, const struct state *state,
+			 uint64_t hash, uint64_t lot)
+{
+	static const struct state all = { .kind = STATE_ALL };
+	struct cut *cut = outer->cut;
+	bool died = lot >> 28 & 1;
+	unsigned char *contents[CRASH_DEVICES];
+	struct record record;
+	struct walk walk = { .judged = true, .outer = outer };
+	unsigned i;
+	bool good;
+
+	good = record_recovery(outer, died ? &all : state, &record, contents);
 	walk.random = lot;
-	free(walk.legal);
+	walk_init(&walk, cut, &record, contents);
+	if (died) {
+		doubt_fini(&walk.doubt);
+		doubt_inherit(&walk.doubt, &outer->doubt);
+		walk_listen(&walk);
+		images_set(cut->images, outer->doubt.durable);
+	} else {
+		walk.doubt.hash = hash;
+	}
 	walk.legal = outer->legal;
 	walk.legal_count = outer->legal_count;
-	walk.doubt.hash = hash;
 	good = good && walk_all(&walk);
 	walk_fini(&walk);
 	record_fini(&record);
-	for (i = 0; i < images->devices; i++)
+	for (i = 0; i < cut->images->devices; i++)
 		free(contents[i]);
-	images_set(images, outer->doubt.durable);
+	images_set(cut->images, outer->doubt.durable);
 	return good;
 }
 
 bool cut_record(struct cut *cut, const struct record *record,
 		unsigned char *const contents[])
 {
-	struct walk walk;
+	struct walk walk = { .random = cut->random, .stale = true };
 	bool good;
 
+	walk.legal = calloc(LEGAL_MAX, sizeof(*walk.legal));
 	walk_init(&walk, cut, record, contents);
-	walk.random = cut->random;
-	walk.stale = true;
 	walk.done = malloc(sizeof(*walk.done));
 	shadow_init(walk.done);
 	good = walk_all(&walk);

@@ -143,6 +143,31 @@ static void version_add(struct doubt *doubt, struct unit *unit,
 	unit->touched = doubt->event;
 }
 
+void doubt_inherit(struct doubt *doubt, const struct doubt *from)
+{
+	unsigned i, k;
+
+	doubt_init(doubt, from->granularity, from->devices, from->bytes,
+		   from->durable);
+	doubt->hash = from->hash;
+	for (i = 0; i < from->devices; i++)
+		memcpy(doubt->visible[i], from->visible[i], from->bytes);
+	for (i = 0; i < from->count; i++) {
+		const struct unit *old = &from->units[i];
+		struct unit *unit = unit_get(doubt, old->device, old->number);
+
+		for (k = 0; k < old->count; k++) {
+			const struct version *version = &old->versions[k];
+
+			version_add(doubt, unit,
+				    version->drainers == UINT64_MAX ? UINT64_MAX
+								    : 0);
+			memcpy(unit->versions[unit->count - 1].bytes,
+			       version->bytes, doubt->unit_bytes);
+		}
+	}
+}
+
 static uint64_t drainers_of(const struct doubt *doubt,
 			    const struct event *event)
 {

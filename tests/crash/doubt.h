@@ -62,6 +62,12 @@ struct doubt {
 void doubt_init(struct doubt *doubt, enum device_granularity granularity,
 		unsigned devices, uint64_t bytes,
 		unsigned char *const contents[]);
+/*
+ * The process died, the machine did not: all that was stored is visible to the
+ * next one, and in doubt until that one flushes it: the drain that was to come
+ * went with the process.
+ */
+void doubt_inherit(struct doubt *doubt, const struct doubt *from);
 void doubt_fini(struct doubt *doubt);
 void doubt_feed(struct doubt *doubt, const struct record *record,
 		const struct event *event);

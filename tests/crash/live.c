@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "crash/live.h"
 
+#include "trace/pause.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static __thread struct request thread_request;
 static __thread bool has_request;
@@ -68,6 +71,14 @@ static bool is_alone(const struct op *op)
 	return op->kind == OP_MOUNT || op->kind == OP_UNMOUNT;
 }
 
+/* Others get in where a thread has stored what it has not fenced yet. */
+static void let_others(const char *point)
+{
+	(void)point;
+	if (random() % 4 == 0)
+		usleep((useconds_t)(random() % 300));
+}
+
 /* Thread 0 is ourselves. */
 static void run_together(struct live *live, struct op *ops, unsigned first,
 			 unsigned end)
@@ -78,6 +89,8 @@ static void run_together(struct live *live, struct op *ops, unsigned first,
 
 	for (i = first; i < end; i++)
 		wanted[ops[i].thread] = true;
+	if (wanted[1])
+		pause_set_hook(let_others);
 	for (i = 1; i < LIVE_THREADS; i++) {
 		worker[i] = (struct worker){ .live = live,
 					     .ops = ops,
@@ -94,6 +107,7 @@ static void run_together(struct live *live, struct op *ops, unsigned first,
 	for (i = 1; i < LIVE_THREADS; i++)
 		if (wanted[i])
 			pthread_join(worker[i].id, NULL);
+	pause_set_hook(NULL);
 }
 
 void live_run(struct live *live, struct op *ops, unsigned count)

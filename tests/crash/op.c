@@ -41,6 +41,7 @@ static const char *const names[OP_KINDS] = {
 	[OP_LEASE_SYNC] = "lease-sync",
 	[OP_LEASE_RETURN] = "lease-return",
 	[OP_COPY] = "copy",
+	[OP_DEFAULT_ACL] = "default-acl",
 };
 
 const char *op_name(enum op_kind kind)
@@ -82,6 +83,26 @@ void pattern_fill(void *to, uint32_t file, uint32_t version, uint64_t offset,
 	}
 }
 
+uint32_t acl_fill(unsigned char *to)
+{
+	static const struct {
+		uint16_t tag, perm;
+		uint32_t id;
+	} entries[] = {
+		{ 0x01, 7, UINT32_MAX }, /* owner */
+		{ 0x02, 6, 5 },		 /* user 5 */
+		{ 0x04, 5, UINT32_MAX }, /* group */
+		{ 0x10, 7, UINT32_MAX }, /* mask */
+		{ 0x20, 0, UINT32_MAX }, /* others */
+	};
+	const uint32_t version = 2;
+
+	_Static_assert(sizeof(version) + sizeof(entries) <= OP_ACL_BYTES, "");
+	memcpy(to, &version, sizeof(version));
+	memcpy(to + sizeof(version), entries, sizeof(entries));
+	return sizeof(version) + sizeof(entries);
+}
+
 void pattern_say(uint64_t word, char *text, size_t text_bytes)
 {
 	if (word == 0)
@@ -105,6 +126,36 @@ static int target(const struct shadow *shadow, const struct op *op)
 	return at;
 }
 
+static struct shadow_xattr *xattr_slot(struct shadow_node *node,
+				       const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < SHADOW_XATTRS; i++)
+		if (strcmp(node->xattr[i].name, name) == 0)
+			return &node->xattr[i];
+	return name[0] ? xattr_slot(node, "") : NULL;
+}
+
+static void set_acl(struct shadow_node *node, const char *name,
+		    const unsigned char *acl, uint32_t length)
+{
+	struct shadow_xattr *xattr = xattr_slot(node, name);
+
+	assert(xattr);
+	snprintf(xattr->name, sizeof(xattr->name), "%.31s", name);
+	xattr->length = length;
+	memcpy(xattr->acl, acl, length);
+}
+
+static void apply_default_acl(struct shadow *shadow, const struct op *op)
+{
+	struct shadow_node *node = shadow_edit(shadow, target(shadow, op));
+	unsigned char acl[OP_ACL_BYTES];
+
+	set_acl(node, "system.posix_acl_default", acl, acl_fill(acl));
+}
+
 static void apply_new(struct shadow *shadow, const struct op *op)
 {
 	mode_t type = op->kind == OP_MKDIR     ? S_IFDIR
@@ -124,6 +175,16 @@ static void apply_new(struct shadow *shadow, const struct op *op)
 	if (op->kind == OP_TMPFILE) {
 		shadow->slot[op->slot] = at;
 		return;
+	}
+	if (op->acl_length > 0) {
+		set_acl(node, "system.posix_acl_access", op->acl,
+			op->acl_length);
+		node->mode = op->mode_then;
+	}
+	if (op->has_default) {
+		unsigned char acl[OP_ACL_BYTES];
+
+		set_acl(node, "system.posix_acl_default", acl, acl_fill(acl));
 	}
 	node->nlink = type == S_IFDIR ? 2 : 1;
 	if (type == S_IFLNK) {
@@ -190,17 +251,6 @@ static void apply_rename(struct shadow *shadow, const struct op *op)
 	shadow_put_entry(shadow, to_dir, to, at);
 	shadow_edit(shadow, to_dir)->nlink += is_dir;
 	shadow_edit(shadow, from_dir)->nlink -= is_dir;
-}
-
-static struct shadow_xattr *xattr_slot(struct shadow_node *node,
-				       const char *name)
-{
-	unsigned i;
-
-	for (i = 0; i < SHADOW_XATTRS; i++)
-		if (strcmp(node->xattr[i].name, name) == 0)
-			return &node->xattr[i];
-	return name[0] ? xattr_slot(node, "") : NULL;
 }
 
 static void apply_xattr(struct shadow *shadow, const struct op *op)
@@ -355,6 +405,9 @@ void op_apply(struct shadow *shadow, const struct op *op, bool torn)
 	case OP_LEASE_PERSIST:
 	case OP_LEASE_SYNC:
 		apply_settled(shadow, op);
+		break;
+	case OP_DEFAULT_ACL:
+		apply_default_acl(shadow, op);
 		break;
 	case OP_LEASE_STORE: /* nobody promises anything */
 		apply_bytes(shadow, op, true);

@@ -18,6 +18,7 @@
 
 #define OP_PATH_BYTES 64
 #define OP_SLOTS 8
+#define OP_ACL_BYTES 64
 
 enum op_kind {
 	OP_MOUNT,
@@ -51,7 +52,8 @@ enum op_kind {
 	OP_LEASE_PERSIST, /* udax_persist(): client's own flush and fence */
 	OP_LEASE_SYNC,	  /* udax_msync(), by the daemon */
 	OP_LEASE_RETURN,
-	OP_COPY, /* copy_file_range from path to path2 */
+	OP_COPY,	/* copy_file_range from path to path2 */
+	OP_DEFAULT_ACL, /* of a directory */
 	OP_KINDS
 };
 
@@ -72,6 +74,10 @@ struct op {
 	/* Learnt when it was performed. */
 	uint64_t ino;
 	struct timespec mtime;
+	mode_t mode_then;
+	unsigned char acl[OP_ACL_BYTES]; /* of a new inode */
+	uint32_t acl_length;		 /* 0: it has none */
+	bool has_default;		 /* its directory's */
 };
 
 struct live;
@@ -83,6 +89,8 @@ void op_print(const struct op *op, char *text, size_t text_bytes);
 /* Bytes that name their file, version and offset. */
 void pattern_fill(void *to, uint32_t file, uint32_t version, uint64_t offset,
 		  size_t length);
+/* The default ACL that there is, of OP_ACL_BYTES at most: its length. */
+uint32_t acl_fill(unsigned char *to);
 /* A word of it, in words. */
 void pattern_say(uint64_t word, char *text, size_t text_bytes);
 

@@ -90,6 +90,22 @@ static mode_t mode_of(const struct op *op)
 	}
 }
 
+/* What it has from its directory. */
+static void learn(struct live *live, struct request *request,
+		  struct inode *inode, struct op *op)
+{
+	ssize_t length = xattr_get(request, inode, "system.posix_acl_access",
+				   op->acl, sizeof(op->acl));
+	struct stat stat;
+
+	attr_get(live->fs, inode, &stat);
+	op->ino = inode->ino;
+	op->mode_then = stat.st_mode;
+	op->acl_length = length > 0 ? (uint32_t)length : 0;
+	op->has_default = xattr_get(request, inode, "system.posix_acl_default",
+				    NULL, 0) > 0;
+}
+
 static struct inode *make(struct live *live, struct request *request,
 			  struct op *op)
 {
@@ -112,7 +128,7 @@ static struct inode *make(struct live *live, struct request *request,
 		err = dir_create(request, dir, name, &new_inode, &inode);
 	}
 	live_check(op, err, 0);
-	op->ino = inode->ino;
+	learn(live, request, inode, op);
 	forget(live, dir);
 	return inode;
 }
@@ -181,9 +197,13 @@ static int set_attr(struct request *request, struct inode *inode, struct op *op)
 static int set_xattr(struct request *request, struct inode *inode,
 		     const struct op *op)
 {
+	unsigned char acl[OP_ACL_BYTES];
 	char *value;
 	int err;
 
+	if (op->kind == OP_DEFAULT_ACL)
+		return xattr_set(request, inode, "system.posix_acl_default",
+				 acl, acl_fill(acl), 0);
 	if (op->kind == OP_XATTR_REMOVE)
 		return xattr_remove(request, inode, op->path2);
 	value = malloc(op->length + 1);
@@ -204,6 +224,25 @@ static long write_bytes(struct request *request, struct inode *inode,
 			  false);
 	free(bytes);
 	return done;
+}
+
+/* All of it, though it may be answered in parts. */
+static void copy_bytes(struct live *live, struct request *request,
+		       struct inode *from, const struct op *op)
+{
+	struct inode *to = find(live, request, op, op->path2);
+	uint64_t done = 0;
+
+	while (done < op->length) {
+		ssize_t n = file_copy(request, from, (off_t)(op->offset + done),
+				      to, (off_t)(op->offset2 + done),
+				      op->length - done, false);
+
+		if (n <= 0)
+			live_check(op, n, (long)(op->length - done));
+		done += (uint64_t)n;
+	}
+	forget(live, to);
 }
 
 static int fill_up(struct live *live, struct request *request,
@@ -238,6 +277,7 @@ static void perform_inode(struct live *live, struct request *request,
 	switch (op->kind) {
 	case OP_XATTR_SET:
 	case OP_XATTR_REMOVE:
+	case OP_DEFAULT_ACL:
 		live_check(op, set_xattr(request, inode, op), 0);
 		break;
 	case OP_WRITE:
@@ -249,6 +289,9 @@ static void perform_inode(struct live *live, struct request *request,
 			   file_fallocate(request, inode, op->flags,
 					  (off_t)op->offset, (off_t)op->length),
 			   0);
+		break;
+	case OP_COPY:
+		copy_bytes(live, request, inode, op);
 		break;
 	case OP_FILL:
 		live_check(op, fill_up(live, request, inode, op), 0);

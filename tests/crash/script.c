@@ -191,6 +191,9 @@ static void make_attributes(struct script *script)
 	two(script, OP_XATTR_REMOVE, "d", "user.large", 0);
 	put(script, "f", 100, 200); /* its mtime lags */
 	add(script, OP_FSYNC, "f");
+	add(script, OP_DEFAULT_ACL, "d");
+	add(script, OP_CREATE, "d/file")->mode = 0666;
+	add(script, OP_MKDIR, "d/dir")->mode = 0777;
 	two(script, OP_XATTR_REMOVE, "f", "user.middle", 0);
 	two(script, OP_XATTR_REMOVE, "f", "user.large", 0);
 	add(script, OP_UNLINK, "f");
@@ -228,6 +231,46 @@ static void make_data(struct script *script)
 	range(script, OP_TRUNCATE, "f", 0, 10, 0);
 	range(script, OP_TRUNCATE, "f", 0, 9000, 0);
 	add(script, OP_UNLINK, "inline");
+	add(script, OP_UNMOUNT, "");
+}
+
+static void copy(struct script *script, const char *from, uint64_t offset,
+		 const char *to, uint64_t offset2, uint64_t length)
+{
+	struct op op = { .kind = OP_COPY,
+			 .offset = offset,
+			 .offset2 = offset2,
+			 .length = length };
+
+	snprintf(op.path, sizeof(op.path), "%s", from);
+	snprintf(op.path2, sizeof(op.path2), "%s", to);
+	script_add(script, op);
+}
+
+/* Blocks with several owners, and what becomes of them. */
+static void make_reflink(struct script *script)
+{
+	add(script, OP_MOUNT, "");
+	file(script, "f", 10 * BLOCK);
+	file(script, "g", 100);
+	add(script, OP_CREATE, "h");
+	cut_from_here(script);
+	copy(script, "f", 0, "h", 0, 10 * BLOCK);
+	put(script, "h", 5000, 9000);
+	put(script, "f", 3 * BLOCK, BLOCK);
+	copy(script, "f", 0, "g", 2 * BLOCK, 6 * BLOCK);
+	copy(script, "h", BLOCK, "h", 20 * BLOCK, 5 * BLOCK);
+	copy(script, "g", 100, "h", 300, 9000);
+	range(script, OP_TRUNCATE, "f", 0, 2 * BLOCK + 100, 0);
+	range(script, OP_FALLOCATE, "h", BLOCK + 10, 5 * BLOCK,
+	      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+	range(script, OP_FALLOCATE, "h", 20 * BLOCK + 10, 3 * BLOCK,
+	      FALLOC_FL_ZERO_RANGE);
+	add(script, OP_UNLINK, "f");
+	put(script, "g", 4 * BLOCK + 7, 100);
+	slot(script, OP_OPEN, "h", 0);
+	add(script, OP_UNLINK, "h"); /* an orphan that shares */
+	put(script, "g", 0, 300);
 	add(script, OP_UNMOUNT, "");
 }
 
@@ -290,6 +333,35 @@ static void make_reuse(struct script *script)
 		two(script, OP_XATTR_REMOVE, name, "user.large", 0);
 		put(script, i % 2 ? "y" : "x", 100, 5000);
 	}
+	add(script, OP_UNMOUNT, "");
+}
+
+/* The same by three at once: one frees what another one takes. */
+static void make_rivals(struct script *script)
+{
+	char path[OP_PATH_BYTES];
+	unsigned round, thread;
+
+	add(script, OP_MOUNT, "");
+	add(script, OP_CREATE, "filler");
+	for (thread = 0; thread < 3; thread++) {
+		snprintf(path, sizeof(path), "f%u", thread);
+		file(script, path, 12 * BLOCK);
+	}
+	range(script, OP_FILL, "filler", 0, 10 * BLOCK, 0);
+	add(script, OP_UNMOUNT, "");
+	add(script, OP_MOUNT, "");
+	cut_from_here(script);
+	for (round = 0; round < 20; round++)
+		for (thread = 0; thread < 3; thread++) {
+			unsigned from = script->count;
+
+			snprintf(path, sizeof(path), "f%u", thread);
+			range(script, OP_TRUNCATE, path, 0, 100, 0);
+			put(script, path, 50, 9 * BLOCK);
+			for (; from < script->count; from++)
+				script->ops[from].thread = thread;
+		}
 	add(script, OP_UNMOUNT, "");
 }
 
@@ -433,7 +505,9 @@ const struct script_kind script_kinds[] = {
 	{ "attributes", 1, false, make_attributes },
 	{ "data", 1, false, make_data },
 	{ "chains", 1, false, make_chains },
+	{ "reflink", 1, false, make_reflink },
 	{ "reuse", 1, false, make_reuse },
+	{ "rivals", 1, true, make_rivals },
 	{ "inode-file", 1, false, make_inode_file },
 	{ "split", 1, false, make_split },
 	{ "ring", 1, false, make_ring },

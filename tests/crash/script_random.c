@@ -294,6 +294,31 @@ static bool change_blocks(struct chance *chance)
 	return true;
 }
 
+static bool copy_some(struct chance *chance)
+{
+	struct op op = blank(chance, OP_COPY);
+	const struct shadow_node *from = any_file(chance, op.path);
+	const struct shadow_node *to = any_file(chance, op.path2);
+	uint64_t blocks;
+
+	if (!from || !to || from == to || from->size == 0)
+		return false;
+	blocks = from->size / 4096;
+	op.offset = below(chance, blocks + 1) * 4096;
+	op.offset2 = below(chance, 8) * 4096;
+	if (below(chance, 4) == 0)
+		op.offset2 += below(chance, 4096);
+	if (op.offset >= from->size)
+		return false;
+	op.length = 1 + below(chance, from->size - op.offset);
+	if (below(chance, 2)) /* to its end */
+		op.length = from->size - op.offset;
+	if (op.offset2 + op.length > FILE_MOST)
+		return false;
+	script_add(chance->script, op);
+	return true;
+}
+
 static bool sync_one(struct chance *chance)
 {
 	struct op op = blank(chance, OP_FSYNC);
@@ -306,7 +331,7 @@ static bool sync_one(struct chance *chance)
 
 static bool any_op(struct chance *chance)
 {
-	switch (below(chance, 16)) {
+	switch (below(chance, 18)) {
 	case 0:
 	case 1:
 	case 2:
@@ -331,6 +356,9 @@ static bool any_op(struct chance *chance)
 		return change_bytes(chance);
 	case 14:
 		return change_blocks(chance);
+	case 15:
+	case 16:
+		return copy_some(chance);
 	default:
 		return sync_one(chance);
 	}

@@ -12,7 +12,7 @@
 
 #include <sys/stat.h>
 
-#define SHADOW_NAME 32
+#define SHADOW_NAME 32 /* of a file or an xattr */
 #define SHADOW_NODES 2048
 #define SHADOW_XATTRS 8
 #define SHADOW_ALTERNATES 4
@@ -25,8 +25,9 @@ struct shadow_entry {
 
 struct shadow_xattr {
 	char name[SHADOW_NAME]; /* empty: none */
-	uint32_t version;
+	uint32_t version;	/* of its pattern; an ACL has `acl` instead */
 	uint32_t length;
+	unsigned char acl[OP_ACL_BYTES];
 };
 
 /* What a file may have been besides: a store that nobody has answered. */
