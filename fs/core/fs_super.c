@@ -48,6 +48,10 @@ static int write_one(struct fs *fs, unsigned index)
 	bool second_first = lags(device, sb, second);
 	int err;
 
+	/* It may stand in caches alone, if a daemon died that had written it.
+	 */
+	device_persist(device, device_at(device, second_first ? 0 : second),
+		       sizeof(*sb));
 	sb->sequence++;
 	superblock_seal(sb);
 	err = store(device, sb, second_first ? second : 0);

@@ -77,6 +77,9 @@ int journal_open(struct journal **out, const struct members *members,
 		goto out_free;
 
 	journal->allocs = allocs;
+	/* One may stand in caches alone: not while the other is written. */
+	device_persist(journal->area.device, journal->area.anchors,
+		       BLOCK_BYTES);
 	if (anchor_pick(journal->area.anchors, &anchor) == 0) {
 		holds = (const void *)anchor != journal->area.anchors;
 		if (next_sequence <= anchor->sequence)

@@ -423,6 +423,8 @@ END_TEST
 
 static uint64_t first_store;
 static unsigned stores;
+static uint64_t anchors; /* where they stand */
+static bool primary_flushed, anchors_flushed;
 
 static void note_store(struct device *device, const void *to,
 		       size_t length_bytes, bool cached)
@@ -430,9 +432,23 @@ static void note_store(struct device *device, const void *to,
 	(void)length_bytes, (void)cached;
 	if (stores++ == 0)
 		first_store = device_offset(device, to);
+	if (stores == 1)
+		ck_assert(primary_flushed);
+	if (device_offset(device, to) / BLOCK_BYTES == anchors / BLOCK_BYTES)
+		ck_assert(anchors_flushed);
 }
 
-static const struct device_recorder store_recorder = { .stored = note_store };
+static void note_flush(struct device *device, const void *from,
+		       size_t length_bytes)
+{
+	primary_flushed |= device_offset(device, from) == 0 &&
+			   length_bytes == BLOCK_BYTES;
+	anchors_flushed |= device_offset(device, from) == anchors &&
+			   length_bytes == BLOCK_BYTES;
+}
+
+static const struct device_recorder store_recorder = { .stored = note_store,
+						       .flushed = note_flush };
 
 /* Or whole, but as it was at the time before. */
 static void spoil_second(bool half)
@@ -449,7 +465,8 @@ static void spoil_second(bool half)
 	close(fd);
 }
 
-/* A mount that is cut short while it writes the other one leaves one. */
+/* A mount that is cut short while it writes the other one leaves one, even if
+ * that had been in caches alone. So with anchors. */
 START_TEST(a_second_superblock_that_lags_is_written_first)
 {
 	core_format(1, "32M");
@@ -457,6 +474,8 @@ START_TEST(a_second_superblock_that_lags_is_written_first)
 	core_unmount();
 	spoil_second(_i);
 	stores = 0;
+	anchors = BLOCK_BYTES; /* as mkfs lays it out */
+	primary_flushed = anchors_flushed = false;
 	device_set_recorder(&store_recorder);
 	core_mount(1);
 	device_set_recorder(NULL);
