@@ -139,8 +139,10 @@ int journal_append(struct txn *txn, bool *unknown)
 	if (mutated(MUTATE_FREE_EARLY))
 		free_runs(txn);
 	if (record_bytes > 0) {
-		if (mutated(MUTATE_HOME_BEFORE_RECORD))
+		if (mutated(MUTATE_HOME_BEFORE_RECORD)) {
+			record_seal(record);
 			store_homes(&journal->area, record);
+		}
 		error = store_record(journal, record);
 		if (error) {
 			*unknown = true;

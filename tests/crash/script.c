@@ -357,8 +357,8 @@ static void make_rivals(struct script *script)
 			unsigned from = script->count;
 
 			snprintf(path, sizeof(path), "f%u", thread);
-			range(script, OP_TRUNCATE, path, 0, 100, 0);
-			put(script, path, 50, 9 * BLOCK);
+			range(script, OP_TRUNCATE, path, 0, 0, 0);
+			put(script, path, 0, 9 * BLOCK);
 			for (; from < script->count; from++)
 				script->ops[from].thread = thread;
 		}
