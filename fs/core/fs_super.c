@@ -48,8 +48,7 @@ static int write_one(struct fs *fs, unsigned index)
 	bool second_first = lags(device, sb, second);
 	int err;
 
-	/* It may stand in caches alone, if a daemon died that had written it.
-	 */
+	/* Written by a daemon that died then, it may stand in caches alone. */
 	device_persist(device, device_at(device, second_first ? 0 : second),
 		       sizeof(*sb));
 	sb->sequence++;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Crashes in the middle of calls. The daemon dies: all it has stored is there.
- * The power goes: what was not drained may be there or not.
+ * The daemon dies in the middle of calls: all it has stored is there. What a
+ * power loss may leave is tests/crash's.
  */
 #include "lib/device_fixture.h"
 #include "lib/file_fixture.h"
 #include "lib/file_model.h"
-#include "lib/power_loss.h"
 
 #include "media/addr.h"
 
@@ -22,10 +21,8 @@
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define CRASHES 20
-#define LOSSES 6
 #else
 #define CRASHES 60
-#define LOSSES 30
 #endif
 
 /* What a child that dies leaves for its parent. */
@@ -37,7 +34,6 @@ struct progress {
 
 static struct progress *progress;
 static unsigned stores_left; /* 0: never */
-static unsigned char *image;
 
 static void setup(void)
 {
@@ -100,13 +96,7 @@ struct run {
 	unsigned devices;
 	unsigned calls;
 	unsigned stores;
-	void (*watch)(void);
 };
-
-static void watch_stores(void)
-{
-	device_set_recorder(&recorder);
-}
 
 /* Calls, until their number or that of stores is reached; then gone. */
 static void run_and_die(void *arg)
@@ -117,7 +107,7 @@ static void run_and_die(void *arg)
 	core_mount(run->devices);
 	fixture_open_file("file", true);
 	stores_left = run->stores;
-	run->watch();
+	device_set_recorder(&recorder);
 	for (i = 0; i < run->calls; i++) {
 		struct call call = call_random(run->model);
 
@@ -145,7 +135,7 @@ static void catch_up(struct run *run, struct model *after)
 	}
 }
 
-static void crash_once(struct run *run, void (*between)(void))
+static void crash_once(struct run *run)
 {
 	uint64_t seed = model_seed;
 	struct model before, after;
@@ -159,8 +149,6 @@ static void crash_once(struct run *run, void (*between)(void))
 	model_seed = seed;
 	catch_up(run, &after);
 	model_copy(&before, run->model);
-	if (between)
-		between();
 	core_mount(run->devices);
 	fixture_open_file("file", true);
 	model_adopt(run->model, &before, &after);
@@ -172,9 +160,7 @@ static void crash_once(struct run *run, void (*between)(void))
 START_TEST(a_crash_leaves_the_state_before_or_after)
 {
 	struct model model;
-	struct run run = { .model = &model,
-			   .devices = 2,
-			   .watch = watch_stores };
+	struct run run = { .model = &model, .devices = 2 };
 	unsigned i;
 
 	core_format(2, "32M");
@@ -183,82 +169,11 @@ START_TEST(a_crash_leaves_the_state_before_or_after)
 	for (i = 0; i < CRASHES; i++) {
 		run.calls = 5 + (unsigned)model_random(50);
 		run.stores = 1 + (unsigned)model_random(i % 4 ? 300 : 5000);
-		crash_once(&run, NULL);
+		crash_once(&run);
 		if (i % 4 == 3)
 			core_fsck(2);
 	}
 	model_fini(&model);
-}
-END_TEST
-
-/* --------------------------------------------------------------- power loss */
-
-#define LOSS_DEVICE_BYTES (32u << 20)
-
-static void write_image(const char *name)
-{
-	int fd = open(fixture_path(name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	size_t at = 0;
-
-	ck_assert_int_ge(fd, 0);
-	while (at < LOSS_DEVICE_BYTES) {
-		ssize_t n = write(fd, image + at, LOSS_DEVICE_BYTES - at);
-
-		ck_assert_int_gt(n, 0);
-		at += (size_t)n;
-	}
-	close(fd);
-}
-
-/* Chosen before the fork: the child's random numbers are for its calls. */
-static unsigned kept, unit_bytes;
-
-static void on_event(struct device *device, enum power_loss_event event)
-{
-	if (stores_left == 0 || --stores_left)
-		return;
-	power_loss_image(device, image, kept, unit_bytes);
-	write_image("image");
-	_exit(0);
-}
-
-static void watch_power(void)
-{
-	power_loss_watch(core.fs->members.device[0], LOSS_DEVICE_BYTES,
-			 on_event);
-}
-
-/* The image is the device now; a run that ended had nothing in doubt. */
-static void lose_power(void)
-{
-	if (access(fixture_path("image"), F_OK) == 0)
-		ck_assert_int_eq(
-			rename(fixture_path("image"), fixture_path("0")), 0);
-}
-
-START_TEST(a_power_loss_leaves_what_was_answered)
-{
-	struct model model;
-	struct run run = { .model = &model,
-			   .devices = 1,
-			   .watch = watch_power };
-	unsigned i;
-
-	core_format(1, "32M");
-	image = malloc(LOSS_DEVICE_BYTES);
-	model_seed = 0x94d049bb133111ebu;
-	model_init(&model);
-	for (i = 0; i < LOSSES; i++) {
-		run.calls = 5 + (unsigned)model_random(30);
-		run.stores = 1 + (unsigned)model_random(300);
-		kept = (unsigned)model_random(3) * 127;
-		unit_bytes = model_random(2) ? 8 : 64;
-		crash_once(&run, lose_power);
-		if (i % 4 == 3)
-			core_fsck(1);
-	}
-	model_fini(&model);
-	free(image);
 }
 END_TEST
 
@@ -384,7 +299,6 @@ static Suite *crash_suite(void)
 	tcase_add_checked_fixture(crash, setup, teardown);
 	tcase_set_timeout(crash, 120);
 	tcase_add_test(crash, a_crash_leaves_the_state_before_or_after);
-	tcase_add_test(crash, a_power_loss_leaves_what_was_answered);
 	tcase_add_loop_test(crash, the_next_mount_finishes_a_long_chain, 0,
 			    CHAINS);
 	suite_add_tcase(suite, crash);
