@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "core/file_extent.h"
 
+#include "core/file.h"
+
 #include <assert.h>
 #include <errno.h>
+
+_Static_assert(FILE_BYTES_MAX >> BLOCK_SHIFT == EXTENT_BLOCKS_END, "media");
 
 void extent_map_init(struct tree *map, const struct fs *fs, struct txn *txn,
 		     uint64_t ino, const inode_media *media)

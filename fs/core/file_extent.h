@@ -21,8 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* No file has a block from here on (FILE_BYTES_MAX). */
-#define EXTENT_BLOCKS_END (UINT64_C(1) << 48)
+/* No file has a block from here on. */
+#define EXTENT_BLOCKS_END FILE_BLOCKS_MAX
 
 /* A run of file blocks; addr ADDR_NONE: a hole. */
 struct extent {

@@ -55,7 +55,7 @@ static bool format_fits_mode(const inode_media *inode)
 
 static bool size_fits(const inode_media *inode)
 {
-	if (inode->size > INT64_MAX)
+	if (inode->size > FILE_BLOCKS_MAX << BLOCK_SHIFT)
 		return false;
 	if (!inode_inline_fits(inode))
 		return false;

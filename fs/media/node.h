@@ -75,7 +75,7 @@ _Static_assert(sizeof(node_block_media) == 32, "node block prefix");
  * the device are one extent. */
 #define EXTENT_UNWRITTEN 0x1u /* reads as zeros */
 #define EXTENT_SHARED 0x2u    /* may have other owners: see TREE_SHARED */
-#define FILE_BLOCKS_MAX (UINT64_C(1) << (63 - BLOCK_SHIFT))
+#define FILE_BLOCKS_MAX (UINT64_C(1) << 48)
 typedef struct __attribute__((packed)) {
 	uint64_t addr;
 	uint32_t blocks;

@@ -4,9 +4,10 @@
  *
  *   tree_image fill DEVICE...   a bit of everything, the same each time
  *   tree_image more DEVICE...   a bit more
- *   tree_image crash DEVICE...  the same, an orphan, and no unmount
- *   tree_image list DEVICE...   mount, walk, unmount: one line for each name:
- *                               PATH MODE NLINK SIZE CRC CRC_OF_XATTRS
+ *   tree_image full DEVICE...   a directory of many nodes, and a file that
+ * takes all blocks that a write gets tree_image crash DEVICE...  the same, an
+ * orphan, and no unmount tree_image list DEVICE...   mount, walk, unmount: one
+ * line for each name: PATH MODE NLINK SIZE CRC CRC_OF_XATTRS
  *
  * Whatever cannot be read ends it with a line on stderr and exit status 1.
  */
@@ -179,6 +180,47 @@ static void more(bool crash)
 		_exit(0);
 }
 
+/* Names of the largest sort, all of one file. */
+static void crowd(struct inode *root)
+{
+	struct inode *dir = make(root, "crowd", S_IFDIR | 0755, NULL);
+	struct inode *file = make(dir, "one", S_IFREG | 0644, NULL);
+	char name[251];
+	int i, error;
+
+	for (i = 0; i < 1500; i++) {
+		snprintf(name, sizeof(name), "%0250d", i);
+		begin("link", dir);
+		error = dir_link(&request, file, dir, name);
+		end("link", name, error);
+	}
+	inode_forget(fs, file, 1);
+	inode_forget(fs, dir, 1);
+}
+
+static void full(struct inode *root)
+{
+	struct inode *inode = make(root, "filler", S_IFREG | 0644, NULL);
+	static char bytes[1 << 20];
+	size_t length = sizeof(bytes);
+	off_t offset = 0;
+
+	crowd(root);
+	while (length >= 4096) {
+		ssize_t done;
+
+		begin("write", inode);
+		done = file_write(&request, inode, bytes, length, offset,
+				  false);
+		request_end(&request);
+		if (done > 0)
+			offset += done;
+		else
+			length /= 2;
+	}
+	inode_forget(fs, inode, 1);
+}
+
 /* ------------------------------------------------------------------- list */
 
 struct names {
@@ -313,7 +355,7 @@ int main(int argc, char **argv)
 	char why[256];
 
 	if (argc < 3)
-		errx(2, "tree_image fill|more|crash|list DEVICE...");
+		errx(2, "tree_image fill|more|full|crash|list DEVICE...");
 	if (fs_mount(&fs, argv + 2, (unsigned)argc - 2, &options, why,
 		     sizeof(why)) != 0)
 		errx(1, "%s", why);
@@ -321,6 +363,8 @@ int main(int argc, char **argv)
 		errx(1, "out of memory");
 	if (strcmp(argv[1], "fill") == 0)
 		fill();
+	else if (strcmp(argv[1], "full") == 0)
+		full(inode_of(fs, INO_ROOT));
 	else if (strcmp(argv[1], "list") != 0)
 		more(strcmp(argv[1], "crash") == 0);
 	else

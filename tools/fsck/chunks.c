@@ -27,9 +27,12 @@ int chunks_add(struct inode_file *file, struct chunk chunk)
 
 uint64_t chunks_end(const struct inode_file *file)
 {
-	const struct chunk *last = &file->chunks[file->chunk_count - 1];
+	const struct chunk *last;
 
-	return file->chunk_count ? last->block + last->blocks : 0;
+	if (file->chunk_count == 0)
+		return 0;
+	last = &file->chunks[file->chunk_count - 1];
+	return last->block + last->blocks;
 }
 
 uint64_t chunks_gap(const struct inode_file *file)

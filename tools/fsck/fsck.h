@@ -53,6 +53,7 @@
 #define EXIT_LEFT 4
 #define EXIT_OPERATIONAL 8
 #define EXIT_USAGE 16
+#define EXIT_CANCELED 32
 
 enum fsck_mode { MODE_CHECK, MODE_PREEN, MODE_YES };
 
@@ -228,6 +229,7 @@ struct fsck {
 	bool writing; /* no longer marked clean, the log is open */
 	struct journal *journal;
 	struct alloc *allocs[ROLL_MAX];
+	bool full;	    /* a step had no room */
 	bool gave_up;	    /* a step failed: one more check, no more steps */
 	bool reset_log;	    /* begin a new one instead of replaying */
 	uint64_t work;	    /* inodes with something to do and nothing wrong */

@@ -6,15 +6,17 @@
 #include <config.h>
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage_text[] =
 	"Usage: fsck.udaxfs [-n | -p | -y] [OPTION]... DEVICE...\n"
 	"Check a udaxfs filesystem; give all its devices, in any order.\n"
 	"\n"
-	"  -n           change nothing (the default)\n"
+	"  -n           change nothing (the default, but on a terminal)\n"
 	"  -p, -a       replay the journal, mend what loses nothing; a\n"
 	"               filesystem that is marked clean is not checked\n"
 	"  -y           check in full, mend everything that can be\n"
@@ -23,7 +25,11 @@ static const char usage_text[] =
 	"  -C FD        progress to that file descriptor\n"
 	"      --json   report as one JSON object\n"
 	"  -h, --help   this text\n"
-	"  -V, --version\n";
+	"  -V, --version\n"
+	"\n"
+	"With none of -n, -p, -y and --json, on a terminal: as -n, then, if "
+	"there\n"
+	"is something to mend, it asks how.\n";
 
 static const struct option long_options[] = {
 	{ "force", no_argument, NULL, 'f' },
@@ -90,7 +96,8 @@ static int parse_one(struct fsck_options *options, int option, bool *mode_given)
 }
 
 /* Exit status to end with now, or -1 to go on. */
-static int parse(struct fsck_options *options, int argc, char **argv)
+static int parse(struct fsck_options *options, bool *asks, int argc,
+		 char **argv)
 {
 	bool mode_given = false;
 	int option;
@@ -117,18 +124,64 @@ static int parse(struct fsck_options *options, int argc, char **argv)
 		log_error("more than %d devices", ROLL_MAX);
 		return EXIT_USAGE;
 	}
+	*asks = !mode_given && !options->json && isatty(STDIN_FILENO) &&
+		isatty(STDOUT_FILENO);
 	return -1;
+}
+
+/* True: the user wants it mended, in *mode. */
+static bool ask(enum fsck_mode *mode)
+{
+	char line[16];
+
+	for (;;) {
+		fputs("Mend nothing (n), what loses nothing (p), all that can "
+		      "be (y)? [n] ",
+		      stdout);
+		(void)fflush(stdout);
+		if (fgets(line, sizeof(line), stdin) == NULL)
+			return false;
+		if (strcmp(line, "\n") == 0 || strcmp(line, "n\n") == 0)
+			return false;
+		if (strcmp(line, "p\n") == 0 || strcmp(line, "y\n") == 0) {
+			*mode = line[0] == 'p' ? MODE_PREEN : MODE_YES;
+			return true;
+		}
+	}
+}
+
+/* At any moment: as after a crash, another run finishes. */
+static void cancel(int signal)
+{
+	static const char said[] = "\nfsck.udaxfs: interrupted\n";
+
+	(void)signal;
+	if (write(STDERR_FILENO, said, sizeof(said) - 1) < 0)
+		_exit(EXIT_CANCELED | EXIT_OPERATIONAL);
+	_exit(EXIT_CANCELED);
 }
 
 int main(int argc, char **argv)
 {
+	static const struct sigaction canceling = { .sa_handler = cancel };
 	struct fsck_options options = { .mode = MODE_CHECK };
+	bool asks;
 	int status;
 
 	log_set_program("fsck.udaxfs");
-	status = parse(&options, argc, argv);
-	if (status < 0)
+	setvbuf(stdout, NULL, _IOLBF, 0); /* what is told, is */
+	status = parse(&options, &asks, argc, argv);
+	if (status >= 0)
+		return status;
+	if (sigaction(SIGINT, &canceling, NULL) != 0 ||
+	    sigaction(SIGTERM, &canceling, NULL) != 0)
+		return EXIT_OPERATIONAL;
+	status = fsck_run(&options, (const char *const *)argv + optind,
+			  (unsigned)(argc - optind));
+	if (asks && status == EXIT_LEFT && ask(&options.mode)) {
+		options.force = true;
 		status = fsck_run(&options, (const char *const *)argv + optind,
 				  (unsigned)(argc - optind));
+	}
 	return status;
 }

@@ -127,21 +127,25 @@ static bool is_asked(const struct fsck_inode *known)
 }
 
 /* Anything but names, in the order of numbers. */
-static int mend_content(struct fsck *fsck, bool *full)
+static int mend_content(struct fsck *fsck)
 {
 	uint64_t ino, inodes = fsck->inode_file.inodes;
 	int err = 0;
 
 	if (fsck->inode_file.mend & MEND_STEPS)
 		err = mend_inode_file(fsck);
+	if (err == -ENOSPC) {
+		report_no_room(fsck, INO_INODE_FILE);
+		fsck->full = true;
+		return 0;
+	}
 	for (ino = INO_ROOT; ino < inodes && err == 0; ino++) {
 		if (!is_asked(&fsck->inodes[ino]))
 			continue;
 		err = mend_inode(fsck, ino);
 		if (err == -ENOSPC) {
-			note(fsck, "inode %ju: no room to mend it",
-			     (uintmax_t)ino);
-			*full = true;
+			report_no_room(fsck, ino);
+			fsck->full = true;
 			err = 0;
 		}
 		if ((ino & PROGRESS_MASK) == 0)
@@ -170,7 +174,7 @@ static void explain(struct fsck *fsck, int err)
 
 bool mend_round(struct fsck *fsck)
 {
-	bool content = has_content(fsck), full = false, again;
+	bool content = has_content(fsck), again;
 	int err, end;
 
 	if (fsck->missing > 0) {
@@ -180,10 +184,10 @@ bool mend_round(struct fsck *fsck)
 	}
 	err = write_round_begin(fsck);
 	if (err == 0)
-		err = content ? mend_content(fsck, &full) : mend_names(fsck);
+		err = content ? mend_content(fsck) : mend_names(fsck);
 	if (err == -ENOSPC) {
 		note(fsck, "no room for lost+found");
-		full = true;
+		fsck->full = true;
 		err = 0;
 	}
 	again = err == -EAGAIN;
@@ -192,7 +196,7 @@ bool mend_round(struct fsck *fsck)
 	err = err ? err : end;
 	if (err)
 		explain(fsck, err);
-	if (err || full) {
+	if (err || fsck->full) {
 		fsck->gave_up = true;
 		report_round(fsck, err ? ROUND_LEFT : ROUND_MENDED_TOP);
 		return err == 0;

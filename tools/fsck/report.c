@@ -257,6 +257,27 @@ static bool found_again(const struct finding *what, enum round_end end)
 	       !(what->mend & ~MEND_NAMES);
 }
 
+void report_no_room(struct fsck *fsck, uint64_t ino)
+{
+	struct findings *all = fsck->findings;
+	unsigned i;
+
+	for (i = all->told; i < all->count; i++) {
+		struct finding *what = &all->finding[i];
+
+		if (!what->has_ino || what->ino != ino ||
+		    !(what->mend & ~MEND_NAMES))
+			continue;
+		if (what->class == MENDED_BY_YES)
+			all->by_yes--;
+		else
+			all->safe--;
+		what->class = MENDED_NOT;
+		all->hopeless++;
+	}
+	note(fsck, "inode %ju: no room to mend it", (uintmax_t)ino);
+}
+
 static void end_kept(struct findings *all, enum round_end end)
 {
 	unsigned i, to = all->told;

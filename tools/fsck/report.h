@@ -52,6 +52,8 @@ enum round_end {
 	ROUND_MENDED_TOP /* but what MEND_NAMES does: found again if it is so */
 };
 void report_round(struct fsck *fsck, enum round_end end);
+/* There was no room to mend this round's problems of an inode. */
+void report_no_room(struct fsck *fsck, uint64_t ino);
 /* Would mending be of use, and may this mode do it? */
 bool report_mendable(struct fsck *fsck);
 /* This round has found nothing so far. */

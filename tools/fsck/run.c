@@ -33,17 +33,33 @@ static bool check_round(struct fsck *fsck)
 	return true;
 }
 
+/*
+ * What there is no room to mend: a mount refuses it if it is not marked clean,
+ * and without one nobody can make room.
+ */
+static bool must_be_mounted(const struct fsck *fsck)
+{
+	return fsck->full && fsck->counts.orphans == 0 &&
+	       fsck->counts.pending == 0 &&
+	       !(report_exit(fsck) & EXIT_OPERATIONAL);
+}
+
 static void mark_clean(struct fsck *fsck)
 {
 	bool was_clean = fsck->clean && !fsck->writing;
+	bool sound = !(report_exit(fsck) & ~EXIT_CORRECTED);
 
-	if (!may_write(fsck) || was_clean || fsck->missing > 0 ||
-	    report_exit(fsck) & ~EXIT_CORRECTED)
+	if (!may_write(fsck) || was_clean || fsck->missing > 0)
 		return;
-	if (write_clean(fsck) == 0)
+	if (!sound && !must_be_mounted(fsck))
+		return;
+	if (write_clean(fsck) != 0)
+		operational(fsck, "cannot be marked clean: a write failed");
+	else if (sound)
 		corrected(fsck, "marked clean");
 	else
-		operational(fsck, "cannot be marked clean: a write failed");
+		note(fsck, "marked clean all the same: mount it, make room, "
+			   "and run with -y again");
 }
 
 static void say_what_is_left(struct fsck *fsck)

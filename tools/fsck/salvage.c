@@ -86,7 +86,7 @@ static bool salvage_type(inode_media *out)
 
 static void salvage_ranges(inode_media *out)
 {
-	uint64_t most = INT64_MAX;
+	uint64_t most = FILE_BLOCKS_MAX << BLOCK_SHIFT;
 
 	if (out->format == INODE_INLINE)
 		most = INODE_AREA_BYTES;

@@ -216,10 +216,14 @@ inode_media *write_slot(struct fsck *fsck, struct txn *txn, uint64_t ino,
 static int save_freemap(struct fsck_device *member)
 {
 	const superblock_media *sb = &member->sb;
+	uint64_t words = BITS_WORDS(sb->size_blocks), i;
 	freemap_media *map = calloc(sb->freemap_blocks, BLOCK_BYTES);
 
 	if (map == NULL)
 		return -ENOMEM;
+	/* Where damage is left, what it names is not to be given away. */
+	for (i = 0; i < words; i++)
+		member->used[i] |= member->maybe[i];
 	map->blocks = sb->size_blocks;
 	map->free_blocks = sb->size_blocks -
 			   bits_count(member->used, 0, sb->size_blocks);
