@@ -56,8 +56,8 @@ static void unlock_both(struct inode *a, struct inode *b)
 		pthread_rwlock_unlock(&b->lock);
 }
 
-/* Whole blocks, and the last one of both files, too. */
-static uint64_t whole_blocks(const struct copy *copy)
+/* Bytes, as the files are by now: whole blocks, or up to the end of both. */
+static uint64_t shared_length(const struct copy *copy)
 {
 	uint64_t size = copy->from->media->size;
 	uint64_t length = copy->left;
@@ -66,10 +66,10 @@ static uint64_t whole_blocks(const struct copy *copy)
 		return 0;
 	if (length > size - copy->from_offset)
 		length = size - copy->from_offset;
-	if (length & BLOCK_MASK && copy->from_offset + length == size &&
-	    copy->to_offset + length >= copy->to->media->size)
-		length += BLOCK_MASK;
-	return length >> BLOCK_SHIFT;
+	if (copy->from_offset + length < size ||
+	    copy->to_offset + length < copy->to->media->size)
+		length &= ~BLOCK_MASK;
+	return length;
 }
 
 /* Bytes shared; 0: to be copied; or an error. */
@@ -81,22 +81,23 @@ static int64_t share_piece(struct copy *copy)
 		.target = copy->to,
 		.source_block = copy->from_offset >> BLOCK_SHIFT,
 		.target_block = copy->to_offset >> BLOCK_SHIFT,
-		.end = copy->to_offset + copy->left,
 		.kill_suidgid = copy->kill_suidgid,
 	};
-	int64_t done = 0;
+	int64_t length, done = 0;
 
 	if ((copy->from_offset | copy->to_offset) & BLOCK_MASK)
 		return 0;
 	lock_both(copy->from, copy->to);
-	share.blocks = whole_blocks(copy);
-	if (share.blocks)
+	length = (int64_t)shared_length(copy);
+	share.blocks = ((uint64_t)length + BLOCK_MASK) >> BLOCK_SHIFT;
+	share.end = copy->to_offset + (uint64_t)length;
+	if (length)
 		done = file_share_locked(&share);
 	unlock_both(copy->from, copy->to);
 	if (done <= 0)
 		return done;
 	done <<= BLOCK_SHIFT;
-	return (uint64_t)done < copy->left ? done : (int64_t)copy->left;
+	return done < length ? done : length;
 }
 
 /* Into the buffer; less when the file ends. */

@@ -6,6 +6,7 @@
 #include "core/file_hole.h"
 #include "core/lease.h"
 #include "core/request.h"
+#include "core/space.h"
 #include "dax/entry_table.h"
 #include "journal/journal.h"
 #include "trace/trace.h"
@@ -273,9 +274,15 @@ int64_t file_share_locked(const struct share *share)
 			   share->target_block + window.blocks);
 	while (!error && chain.done < window.blocks && !chain.full) {
 		before = chain.done;
-		error = link_one(&chain);
+		/* Nodes alone: they would take all that is in reserve. */
+		error = space_left(chain.fs);
+		if (!error)
+			error = link_one(&chain);
 	}
 	if (error)
 		chain.done = before;
+	/* What stands in the target may have room for a copy. */
+	if (error == -ENOSPC)
+		error = 0;
 	return chain.done ? (int64_t)chain.done : error;
 }

@@ -4,6 +4,7 @@
 #include "lib/file_fixture.h"
 #include "lib/share_fixture.h"
 
+#include "alloc/alloc.h"
 #include "core/attr_flags.h"
 #include "core/file_extent.h"
 #include "core/lease.h"
@@ -572,13 +573,13 @@ END_TEST
 
 /* -------------------------------------------------------------- no space */
 
-START_TEST(a_write_without_space_changes_nothing)
+/* All of it but what is in reserve. */
+static void fill_up(void)
 {
 	static unsigned char much[1 << 20];
 	off_t at = 0;
 	uint64_t left;
 
-	share_all();
 	open_file("filler");
 	while (fixture_write(much, sizeof(much), at) > 0)
 		at += sizeof(much);
@@ -587,6 +588,12 @@ START_TEST(a_write_without_space_changes_nothing)
 	while (fixture_write(much, BLOCK_BYTES, (off_t)left + at) > 0)
 		at += BLOCK_BYTES;
 	fixture_close_file();
+}
+
+START_TEST(a_write_without_space_changes_nothing)
+{
+	share_all();
+	fill_up();
 	choose(target);
 	ck_assert_int_eq(fixture_write("x", 1, 5000), -ENOSPC);
 	ck_assert_int_eq(fixture_fallocate(PUNCH, 100, 100), -ENOSPC);
@@ -598,6 +605,30 @@ START_TEST(a_write_without_space_changes_nothing)
 	ck_assert_int_eq(fixture_fallocate(PUNCH, 0, BLOCK_BYTES), 0);
 	ck_assert_uint_eq(share_check_owners(), BLOCKS - 1);
 	is(source, bytes, BYTES);
+}
+END_TEST
+
+/* It takes nodes alone, and would take all of them. */
+START_TEST(a_copy_leaves_the_reserve)
+{
+	uint64_t reserve = alloc_reserve_blocks(core.fs->allocs[0]);
+	struct inode *other = open_file("other");
+	uint64_t at = 0;
+	ssize_t copied;
+
+	ck_assert_int_eq(fixture_write(bytes + BYTES, BYTES, 0), BYTES);
+	fill_up();
+	do {
+		at += 2 * BLOCK_BYTES;
+		copied = share_copy(source, 0, target, at, BLOCK_BYTES);
+	} while (copied == BLOCK_BYTES);
+	ck_assert_int_eq(copied, -ENOSPC);
+	ck_assert_uint_gt(alloc_free_blocks(core.fs->allocs[0]), reserve / 2);
+	/* Where there are blocks already it can be copied. */
+	ck_assert_int_eq(share_copy(source, 0, other, 0, BYTES), BYTES);
+	is(other, bytes, BYTES);
+	choose(other);
+	fixture_close_file();
 }
 END_TEST
 
@@ -673,6 +704,7 @@ int main(void)
 	tcase_add_test(share, a_lease_in_the_way_leaves_the_entries);
 	tcase_add_test(share, a_pin_keeps_what_it_shows);
 	tcase_add_test(share, a_write_without_space_changes_nothing);
+	tcase_add_test(share, a_copy_leaves_the_reserve);
 	tcase_add_test(share, an_orphan_gives_up_its_part);
 	suite_add_tcase(suite, share);
 	runner = srunner_create(suite);
