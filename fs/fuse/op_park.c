@@ -14,22 +14,28 @@ static int add_device(const struct entry_info *info, void *arg)
 	return 0;
 }
 
-/* Whose removal must not wait for this: where the leases are, or else where
- * all metadata is. */
-static uint64_t devices_of(struct op *op, const struct park_want *want)
+/*
+ * What the inode has to say to it. devices: whose removal must not wait for
+ * this: where the leases are, or else where all metadata is. first: a change
+ * behind the end of file zeroes what is there of its last block, too.
+ */
+static void complete(struct op *op, struct park_want *want)
 {
 	struct inode *inode = op->inode;
 	struct inode_active *active;
-	uint64_t devices = 0;
+	uint64_t end;
 
 	pthread_rwlock_rdlock(&inode->lock);
+	end = inode->media->size >> BLOCK_SHIFT;
+	if (want->first > end)
+		want->first = end;
 	active = inode->active;
 	if (active)
 		entry_table_walk(&active->entries, want->first, want->last,
-				 add_device, &devices);
+				 add_device, &want->devices);
 	pthread_rwlock_unlock(&inode->lock);
-	return devices ? devices
-		       : UINT64_C(1) << op->front->fs->metadata_device;
+	if (!want->devices)
+		want->devices = UINT64_C(1) << op->front->fs->metadata_device;
 }
 
 static void refuse(struct op *op, int err)
@@ -61,7 +67,7 @@ bool op_park(struct op *op, int err, const struct op_wait *wait)
 	if (wait->length)
 		want.last = (wait->offset + wait->length - 1) >> BLOCK_SHIFT;
 	op_finish(op);
-	want.devices = devices_of(op, &want);
+	complete(op, &want);
 	err = park_add(op->front->park, op->request, &want, &parked);
 	if (err)
 		refuse(op, err);

@@ -123,6 +123,19 @@ is "it sees zeros behind the end" "$(ask 'load 3998999') $(ask 'load 3999500')" 
 ok "which the source does not" same "$work/data" "$mnt/a"
 is "one block is the copy's own now" "$(shared "$mnt/b")" $((3997696))
 mapper_end
+grown() {
+	fresh a b
+	ok "a reader leases the copy, which ends in a block" user_start "$mnt/b" ro
+	is "to its last byte" "$(ask 'load 3999999')" "$(byte "$work/data" 3999999)"
+	ok "it grows by $1" "$@"
+	ok "it has" [ "$(stat -c %s "$mnt/b")" -gt 4000000 ]
+	ok "from where it ended" cmp -s -n 4000000 "$work/data" "$mnt/b"
+	mapper_end
+}
+grown truncate -s 5M "$mnt/b"
+grown fallocate -o 4M -l 4096 "$mnt/b"
+grown dd if=/dev/zero of="$mnt/b" bs=1M seek=4 count=1 conv=notrunc status=none
+grown copy "$mnt/a" 0 "$mnt/b" 4194304 8192
 ok "the account is right" udaxctl verify "$mnt"
 
 # --- odd ranges ---------------------------------------------------------------------
@@ -142,9 +155,6 @@ is "is a hole" "$(stat -c %b "$mnt/c")" 0
 echo small >"$mnt/small"
 is "a small file" "$(copy "$mnt/small" 0 "$mnt/small2" 0 100)" 6
 is "is small" "$(cat "$mnt/small2")" small
-
-
-
 
 # --- no space ------------------------------------------------------------------------
 fresh a b
