@@ -235,6 +235,8 @@ int file_fallocate(struct request *request, struct inode *inode, int mode,
 	/* Blocks may be had before they are appended to. */
 	error = mode & ~FALLOC_FL_KEEP_SIZE ? attr_flags_may_change(inode)
 					    : attr_flags_may_append(inode);
+	if (!error)
+		error = file_hole_settle(request, inode);
 	if (error)
 		goto out;
 	if (inode->media->format != INODE_INLINE &&

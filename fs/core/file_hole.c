@@ -201,6 +201,13 @@ int file_hole_finish(struct fs *fs, struct request *request,
 	return error;
 }
 
+int file_hole_settle(struct request *request, struct inode *inode)
+{
+	if (inode->media->pending_end < HOLE_TO_THE_END)
+		return 0;
+	return file_hole_finish(request->fs, request, inode);
+}
+
 int file_resume_pending(struct fs *fs, struct inode *inode)
 {
 	if (!inode->media->pending_end || inode->media->format != INODE_EXTENTS)

@@ -45,6 +45,10 @@ int file_hole_link(struct file_change *change)
 /* Link after link until pending_* is done with. */
 int file_hole_finish(struct fs *fs, struct request *request,
 		     struct inode *inode) __attribute__((warn_unused_result));
+/* Of a truncate whose chain could not be finished: before anything comes where
+ * it would cut. */
+int file_hole_settle(struct request *request, struct inode *inode)
+	__attribute__((warn_unused_result));
 /* Bytes [start, end) become a hole. */
 int file_punch_locked(struct request *request, struct inode *inode,
 		      uint64_t start, uint64_t end)

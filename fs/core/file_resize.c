@@ -108,13 +108,16 @@ int file_truncate_locked(struct request *request, struct inode *inode,
 			 uint64_t size)
 {
 	const inode_media *media = inode->media;
+	int error;
 
 	if (size > (uint64_t)FILE_BYTES_MAX)
 		return -EFBIG;
 	if (media->format != INODE_INLINE && media->format != INODE_EXTENTS)
 		return -EINVAL;
-	return size > media->size ? truncate_up(request, inode, size)
-				  : truncate_down(request, inode, size);
+	if (size <= media->size)
+		return truncate_down(request, inode, size);
+	error = file_hole_settle(request, inode);
+	return error ? error : truncate_up(request, inode, size);
 }
 
 /* -------------------------------------------------------------------- free */

@@ -270,8 +270,10 @@ int64_t file_share_locked(const struct share *share)
 	/* What ended leases have stored, and is not flushed yet, would be the
 	 * target's, too. */
 	lease_store_settle_locked(chain.fs, share->source, LEASE_NO_DEVICE);
-	error = file_break(chain.fs, share->target, share->target_block,
-			   share->target_block + window.blocks);
+	error = file_hole_settle(share->request, share->target);
+	if (!error)
+		error = file_break(chain.fs, share->target, share->target_block,
+				   share->target_block + window.blocks);
 	while (!error && chain.done < window.blocks && !chain.full) {
 		before = chain.done;
 		/* Nodes alone: they would take all that is in reserve. */

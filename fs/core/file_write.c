@@ -12,6 +12,7 @@
 #include "core/attr_flags.h"
 #include "core/file.h"
 #include "core/file_change.h"
+#include "core/file_hole.h"
 #include "core/inode.h"
 #include "core/request.h"
 #include "trace/mutate.h"
@@ -287,6 +288,8 @@ static ssize_t write_chain(struct request *request, struct inode *inode,
 	else if (inode->media->format != INODE_INLINE &&
 		 inode->media->format != INODE_EXTENTS)
 		error = -EINVAL;
+	else
+		error = file_hole_settle(request, inode);
 	while (!error && write->offset < write->end)
 		error = write_link(request, inode, write);
 out:

@@ -9,6 +9,7 @@
 #include "core/file_extent.h"
 #include "core/lease.h"
 #include "core/survey.h"
+#include "journal/journal.h"
 #include "media/addr.h"
 
 #include <check.h>
@@ -632,6 +633,50 @@ START_TEST(a_copy_leaves_the_reserve)
 }
 END_TEST
 
+/* A truncate to four blocks that had no room to go on after its first link. */
+static void leave_a_truncate(struct inode *inode)
+{
+	struct txn *txn = txn_begin(core.fs->journal);
+	inode_media *copy;
+
+	ck_assert_int_eq(request_begin(&core.request, "test", inode->ino, 1,
+				       false),
+			 0);
+	pthread_rwlock_wrlock(&inode->lock);
+	copy = inode_edit(txn, inode);
+	copy->size = copy->pending_start = 4 * BLOCK_BYTES;
+	copy->pending_end = EXTENT_BLOCKS_END << BLOCK_SHIFT;
+	ck_assert_int_eq(txn_commit(txn), 0);
+	pthread_rwlock_unlock(&inode->lock);
+	request_end(&core.request);
+}
+
+START_TEST(what_a_truncate_left_goes_before_others_come)
+{
+	const unsigned at = 8 * BLOCK_BYTES;
+
+	share_all();
+	leave_a_truncate(target);
+	choose(target);
+	if (_i == 0)
+		ck_assert_int_eq(fixture_write(bytes + at, BLOCK_BYTES, at),
+				 BLOCK_BYTES);
+	else if (_i == 1)
+		ck_assert_int_eq(fixture_truncate(at + BLOCK_BYTES), 0);
+	else if (_i == 2)
+		ck_assert_int_eq(fixture_fallocate(0, at, BLOCK_BYTES), 0);
+	else
+		ck_assert_int_eq(
+			share_copy(source, at, target, at, BLOCK_BYTES),
+			BLOCK_BYTES);
+	ck_assert_uint_eq(target->media->pending_end, 0);
+	memset(bytes + 4 * BLOCK_BYTES, 0, 4 * BLOCK_BYTES);
+	if (_i == 1 || _i == 2)
+		memset(bytes + at, 0, BLOCK_BYTES);
+	is(target, bytes, at + BLOCK_BYTES);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- crashes */
 
 /* An open file that has lost its name, and blocks that live on. */
@@ -705,6 +750,8 @@ int main(void)
 	tcase_add_test(share, a_pin_keeps_what_it_shows);
 	tcase_add_test(share, a_write_without_space_changes_nothing);
 	tcase_add_test(share, a_copy_leaves_the_reserve);
+	tcase_add_loop_test(share, what_a_truncate_left_goes_before_others_come,
+			    0, 4);
 	tcase_add_test(share, an_orphan_gives_up_its_part);
 	suite_add_tcase(suite, share);
 	runner = srunner_create(suite);
