@@ -129,6 +129,16 @@ is "holes: the write is there" "$(byte 65536)" 102
 finish holes
 
 # --- the kernel's mapping, and a lease of the same page
+# Who has an answer may be faster than the break that it waited for ends.
+again() {
+	local answer i
+	for i in {1..100}; do
+		answer=$(hold "$1")
+		[ "$answer" = EAGAIN ] || break
+		sleep 0.02
+	done
+	echo "$answer"
+}
 for dax in always never; do
 	ok "$dax: begins" begin -o dax=$dax
 	ok "$dax: mapped by the kernel" mapper_start "$mnt/data"
@@ -141,7 +151,7 @@ for dax in always never; do
 	is "$dax: the mapping loads it" "$(ask 'load 101')" 66
 	is "$dax: which took the lease back" "$(hold 'load 101')" "SIGBUS BUS_ADRERR right"
 	is "$dax: stored by the mapping again" "$(ask 'store 102 77')" ok
-	is "$dax: leased again" "$(hold 'map 0 4096')" ok
+	is "$dax: leased again" "$(again 'map 0 4096')" ok
 	is "$dax: all is there" "$(od -An -tu1 -j100 -N3 "$mnt/data" | xargs)" "55 66 77"
 	ok "$dax: the ledger adds up" udaxctl verify "$mnt"
 	mapper_end

@@ -639,9 +639,8 @@ static void leave_a_truncate(struct inode *inode)
 	struct txn *txn = txn_begin(core.fs->journal);
 	inode_media *copy;
 
-	ck_assert_int_eq(request_begin(&core.request, "test", inode->ino, 1,
-				       false),
-			 0);
+	ck_assert_int_eq(
+		request_begin(&core.request, "test", inode->ino, 1, false), 0);
 	pthread_rwlock_wrlock(&inode->lock);
 	copy = inode_edit(txn, inode);
 	copy->size = copy->pending_start = 4 * BLOCK_BYTES;
