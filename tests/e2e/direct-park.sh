@@ -70,7 +70,7 @@ python3 "$work/change.py" "$mnt/data" 4096 >"$work/said" &
 changer=$!
 ok "waits: the client was asked" wait_until 5 recalled
 is "waits: list-holders names who waits" "$(holders)" "[('request', $changer)]"
-ok "waits: others are served" eval 'for i in {1..20}; do echo $i >"$mnt/other" && cat "$mnt/other" && mkdir "$mnt/d$i"; done'
+ok "waits: others are served" eval 'for i in {1..5}; do echo $i >"$mnt/other" && cat "$mnt/other" && mkdir "$mnt/d$i"; done'
 is "waits: no new lease of the range" "$(hold 'map 8192 4096')" EAGAIN
 is "waits: stores through the lease go on" "$(hold 'store 8192 1')" ok
 is "waits: it still does" "$(cat "$work/said")" ""
@@ -83,14 +83,27 @@ finish waits
 # --- interrupted, killed
 ok "interrupted: begins" begin
 ok "interrupted: leased" holder_start later
+began=${EPOCHREALTIME/./}
 is "interrupted: a signal ends the wait" "$(change "$mnt/data" 4096 0.3)" "EINTR at once"
 is "interrupted: nothing was changed" "$(stat -c %s "$mnt/data")" 1048576
 is "interrupted: nobody waits" "$(holders)" "[]"
-python3 "$work/change.py" "$mnt/data" 4096 >"$work/said" &
-changer=$!
 waiting() { [ "$(holders)" = "[('request', $changer)]" ]; }
-ok "interrupted: another waits" wait_until 5 waiting
-kill -9 "$changer"
+# The client is asked for 3 s: a machine too slow for this within them has
+# shown nothing, and begins anew.
+for try in {1..10}; do
+	python3 "$work/change.py" "$mnt/data" 4096 >"$work/said" &
+	changer=$!
+	wait_until 5 waiting && is_waiting=true || is_waiting=false
+	kill -9 "$changer"
+	[ $((${EPOCHREALTIME/./} - began)) -gt 2500000 ] || break
+	diag "interrupted: too slow, try $try"
+	wait_until 5 gone "$changer"
+	finish "interrupted, $try"
+	ok "interrupted, $try: begins anew" begin
+	holder_start later
+	began=${EPOCHREALTIME/./}
+done
+ok "interrupted: another waits" $is_waiting
 ok "interrupted: killed, it is gone" wait_until 1 gone "$changer"
 is "interrupted: the file is as it was" "$(stat -c %s "$mnt/data")" 1048576
 hold give >/dev/null

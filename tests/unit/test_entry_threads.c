@@ -238,6 +238,8 @@ static void insert_for_kernel(struct entry_info *locked)
 
 static void clear_towrite(struct entry_info *locked)
 {
+	while (!entry_table_test_mark(table, locked->index, ENTRY_TOWRITE))
+		usleep(1000);
 	entry_table_clear_mark(table, 0, TO_THE_END, ENTRY_TOWRITE);
 }
 

@@ -59,7 +59,9 @@ static void print_row(struct json_object *row, const struct column *columns,
 			write_cell(cell, row, &columns[c], human);
 		else
 			snprintf(cell, sizeof(cell), "%s", columns[c].heading);
-		printf("%*s%s", columns[c].kind == TEXT ? -room : room, cell,
+		if (columns[c].kind == TEXT)
+			room = columns[c + 1].heading ? -room : 0;
+		printf("%*s%s", room, cell,
 		       columns[c + 1].heading ? "  " : "\n");
 	}
 }
