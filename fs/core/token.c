@@ -5,9 +5,9 @@
 #include "core/inode.h"
 #include "udax/protocol.h"
 #include "util/clock.h"
+#include "util/proc_status.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -49,43 +49,24 @@ void token_fini(struct fs *fs)
 	fs->tokens = NULL;
 }
 
-/* A line of numbers of /proc/PID/status, "Gid:" or "Groups:". */
-static bool line_has(const char *line, gid_t wanted)
+/* "Gid" or "Groups": a line of numbers. */
+static bool line_has(pid_t pid, const char *key, gid_t wanted)
 {
-	const char *at = strchr(line, ':');
+	char *line = proc_status(pid, key);
+	char *at = line, *end = line;
+	bool has = false;
 
-	while (at) {
-		char *end;
-		unsigned long number = strtoul(at + 1, &end, 10);
-
-		if (end == at + 1)
-			break;
-		if (number == wanted)
-			return true;
-		at = end;
+	while (at && !has) {
+		has = strtoul(at, &end, 10) == wanted && end != at;
+		at = end != at ? end : NULL;
 	}
-	return false;
+	free(line);
+	return has;
 }
 
 static bool is_member(pid_t pid, gid_t group)
 {
-	bool member = false;
-	char *line = NULL;
-	size_t room = 0;
-	char path[64];
-	FILE *status;
-
-	snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
-	status = fopen(path, "re");
-	if (!status)
-		return false;
-	while (!member && getline(&line, &room, status) > 0)
-		member = (strncmp(line, "Gid:", 4) == 0 ||
-			  strncmp(line, "Groups:", 7) == 0) &&
-			 line_has(line, group);
-	free(line);
-	fclose(status);
-	return member;
+	return line_has(pid, "Gid", group) || line_has(pid, "Groups", group);
 }
 
 int token_allowed(const struct fs *fs, const struct token_caller *caller)

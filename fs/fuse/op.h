@@ -76,6 +76,12 @@ bool op_park(struct op *op, int err, const struct op_wait *wait)
 /* What a name stands for: for replies that carry an entry. */
 void op_entry_param(struct op *op, struct inode *inode,
 		    struct fuse_entry_param *entry);
+/* Root, with that capability (CAP_*). Looked up in /proc. */
+bool op_capable(const struct op *op, unsigned int capability)
+	__attribute__((warn_unused_result));
+/* Where the request does not say it: a change of its bytes by the caller takes
+ * suid and sgid away, or would, if it had any. */
+bool op_unprivileged(const struct op *op) __attribute__((warn_unused_result));
 /* Before its bytes, size or owner change: what the caller, with or without
  * CAP_FSETID, costs the file (attr_drop_privileges). */
 int op_drop_privileges(struct op *op, bool unprivileged)

@@ -64,11 +64,6 @@ static int account_cached(struct op *op, off_t offset, size_t length)
 	return bytes < 0 ? (int)bytes : 0;
 }
 
-static bool not_root(fuse_req_t req)
-{
-	return fuse_req_ctx(req)->uid != 0;
-}
-
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 		     size_t size, off_t offset, struct fuse_file_info *file)
 {
@@ -106,8 +101,8 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 
 /*
  * Whole ranges are parked for leases of the destination; a source is never in
- * the way. There is no flag for the privileges that a write takes away: who is
- * not root loses them, here and in fallocate.
+ * the way. There is no flag for the privileges that a write takes away, here
+ * and in fallocate.
  */
 static void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t offset,
 			       struct fuse_file_info *file, fuse_ino_t to_ino,
@@ -120,15 +115,17 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t ino, off_t offset,
 	struct inode *from;
 	ssize_t bytes;
 	struct op op;
+	bool kill;
 
 	if (!op_begin(&op, req, "copy", to_ino))
 		return;
 	op_range(&op, to_offset, length);
 	from = inode_of(op.front->fs, ino);
-	bytes = from ? op_drop_privileges(&op, not_root(req)) : -ESTALE;
+	kill = op_unprivileged(&op);
+	bytes = from ? op_drop_privileges(&op, kill) : -ESTALE;
 	if (!bytes)
 		bytes = file_copy(op.request, from, offset, op.inode, to_offset,
-				  length, not_root(req));
+				  length, kill);
 	if (op_park(&op, bytes < 0 ? (int)bytes : 0, &wait))
 		return;
 	if (bytes < 0)
@@ -158,7 +155,7 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 	if (!op_begin(&op, req, "fallocate", ino))
 		return;
 	op_range(&op, offset, (size_t)length);
-	err = op_drop_privileges(&op, not_root(req));
+	err = op_drop_privileges(&op, op_unprivileged(&op));
 	if (!err)
 		err = file_fallocate(op.request, op.inode, mode, offset,
 				     length);

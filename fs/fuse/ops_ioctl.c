@@ -3,19 +3,18 @@
  * ops_ioctl.c -- inode flags, as lsattr, chattr and xfs_io ask for them; the
  *                way to the direct door
  *
- * The kernel has checked who asks for flags (owner, CAP_LINUX_IMMUTABLE) and
- * calls with an open of its own; the size of the argument is in the command's
- * number, and is checked against what came.
+ * The kernel (5.13) has checked who sets flags (owner, CAP_LINUX_IMMUTABLE) and
+ * calls with an open of its own and no program's address; the size of the
+ * argument is in the command's number, and is checked against what came.
  */
 #include "core/attr_flags.h"
 #include "core/token.h"
 #include "fuse/op.h"
 #include "udax/protocol.h"
+#include "util/proc_status.h"
 
 #include <errno.h>
 #include <linux/fs.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* FS_DAX_FL, what GETFLAGS calls FS_XFLAG_DAX. */
@@ -136,27 +135,6 @@ static void set(fuse_req_t req, fuse_ino_t ino, unsigned int command,
 	op_finish(&op);
 }
 
-/* FUSE names the thread, the socket will name its process. */
-static pid_t thread_group(pid_t thread)
-{
-	pid_t group = 0;
-	char *line = NULL;
-	size_t room = 0;
-	char path[64];
-	FILE *status;
-
-	snprintf(path, sizeof(path), "/proc/%ld/status", (long)thread);
-	status = fopen(path, "re");
-	if (!status)
-		return 0;
-	while (!group && getline(&line, &room, status) > 0)
-		if (strncmp(line, "Tgid:", 5) == 0)
-			group = (pid_t)strtol(line + 5, NULL, 10);
-	free(line);
-	fclose(status);
-	return group;
-}
-
 static int issue(struct op *op, const struct fuse_file_info *file,
 		 struct udax_ioc_token *out)
 {
@@ -169,7 +147,8 @@ static int issue(struct op *op, const struct fuse_file_info *file,
 	/* mmap(2) wants to read even where it is only stored to. */
 	if (!(file->fh & OP_FH_READ))
 		return -EACCES;
-	caller.pid = thread_group(context->pid);
+	/* FUSE names the thread, the socket will name its process. */
+	caller.pid = proc_thread_group(context->pid);
 	if (!caller.pid) /* of a pid namespace that we do not see into */
 		return -EACCES;
 	err = token_allowed(fs, &caller);
@@ -238,7 +217,10 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command,
 		break;
 	case FS_IOC_SETFLAGS:
 	case FS_IOC_FSSETXATTR:
-		set(req, ino, command, in, in_bytes);
+		if (arg) /* a program's, that nobody has looked at */
+			fuse_reply_err(req, EOPNOTSUPP);
+		else
+			set(req, ino, command, in, in_bytes);
 		break;
 	case UDAX_IOC_TOKEN:
 		token(req, ino, file, flags, out_bytes);

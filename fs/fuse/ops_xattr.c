@@ -4,6 +4,7 @@
 #include "fuse/op.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/limits.h>
 #include <stdlib.h>
 
@@ -35,9 +36,18 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 		  xattr_get(op.request, op.inode, name, value, size));
 }
 
+/* The names of trusted ones are for CAP_SYS_ADMIN; asked for where there are
+ * any. */
+static bool sees_trusted(struct op *op)
+{
+	return fuse_req_ctx(op->req)->uid == 0 &&
+	       xattr_list(op->request, op->inode, true, NULL, 0) !=
+		       xattr_list(op->request, op->inode, false, NULL, 0) &&
+	       op_capable(op, CAP_SYS_ADMIN);
+}
+
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	const struct fuse_ctx *caller = fuse_req_ctx(req);
 	char names[XATTR_LIST_MAX];
 	struct op op;
 
@@ -46,7 +56,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	if (size > sizeof(names))
 		size = sizeof(names);
 	end_value(&op, names, size,
-		  xattr_list(op.request, op.inode, caller->uid == 0, names,
+		  xattr_list(op.request, op.inode, sees_trusted(&op), names,
 			     size));
 }
 

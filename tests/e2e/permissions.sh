@@ -3,8 +3,9 @@
 # Who may do what: modes, owners, suid, sgid, sticky, another user.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
+requires getfattr setpriv unshare
 [ "$(id -u)" = 0 ] || skip_all "needs root"
-plan 10
+plan 22
 
 cat >"$work/permissions.py" <<'PY'
 import ctypes, errno, os, stat, sys
@@ -221,4 +222,30 @@ is "the root is its owner's" "$(stat -c '%a %u %g' "$mnt")" "755 0 0"
 for part in modes owners another sticky setgid written privileges; do
 	ok "$part" permissions $part
 done
+# Root by name alone: without the capability, or with it in a namespace of its own.
+cat >"$work/change.py" <<'PY'
+import os, sys
+fd = os.open("w", os.O_RDWR)
+{"copy": lambda: os.copy_file_range(os.open("source", os.O_RDONLY), fd, 4096, 0, 0),
+ "fallocate": lambda: os.posix_fallocate(fd, 0, 100000),
+ "write": lambda: os.write(fd, b"x")}[sys.argv[1]]()
+PY
+left() { # left HOW COMMAND...: the mode that a change leaves
+	local how=$1
+	shift
+	rm -f "$mnt/w"
+	head -c 9000 /dev/zero | tee "$mnt/source" >"$mnt/w"
+	chmod 6777 "$mnt/w"
+	(cd "$mnt" && "$@" python3 "$work/change.py" "$how")
+	stat -c %a "$mnt/w"
+}
+for how in copy fallocate write; do
+	is "$how by root" "$(left $how)" 6777
+	is "$how by root without CAP_FSETID" "$(left $how setpriv --bounding-set=-fsetid)" 777
+	is "$how by root of a namespace" "$(left $how unshare -Ur)" 777
+done
+setfattr -n trusted.secret -v 1 "$mnt/source"
+like "trusted attributes are listed for root" "$(getfattr -m - "$mnt/source" 2>/dev/null)" trusted.secret
+is "not without CAP_SYS_ADMIN" "$(setpriv --bounding-set=-sys_admin getfattr -m - "$mnt/source")" ""
+is "nor in a namespace of its own" "$(unshare -Ur getfattr -m - "$mnt/source")" ""
 ok "umount and check" eval 'udax_umount && device_clean pmem0'
