@@ -72,6 +72,7 @@ cp --sparse=always "$dev" "$good"
 ok "mounted again" udax_mount dev
 status "a mounted device is refused" 8 fsck.udaxfs -n "$dev"
 like "... the daemon named" "$err" "in use by PID $daemon"
+status "... to -y, too" 8 fsck.udaxfs -y "$dev"
 mkdir "$mnt/late" && : >"$mnt/late/file" && mv "$mnt/small" "$mnt/late/"
 kill -9 "$daemon"
 wait_until 20 gone "$daemon"

@@ -91,6 +91,12 @@ status "what is no terminal is asked nothing" 4 fsck.udaxfs "$dev" <<<y
 unwritten "$work/worse"
 silent "-y asks nothing" 1 -y
 
+fresh "$work/worse"
+status "--json" 1 fsck.udaxfs -y --json "$dev"
+is "... says what was done" \
+	"$(json "$out" 'j["clean"], j["exit"], j["problems_left"], [(p["kind"], p["fixed"]) for p in j["problems"]]')" \
+	"(True, 1, 0, [('tree', True)])"
+
 # --------------------------------------------------------------- interrupted
 # Sooner and later; what counts is what another run makes of what is left.
 interrupted=0 said=

@@ -125,7 +125,8 @@ static int keep_better(struct fsck *fsck, struct chunk chunk, size_t listed)
 	struct inode_file *file = &fsck->inode_file;
 	size_t i;
 
-	for (i = listed; i < file->chunk_count; i++) {
+	/* its neighbours came just before it */
+	for (i = file->chunk_count; i-- > listed;) {
 		if (file->chunks[i].block != chunk.block)
 			continue;
 		if (file->chunks[i].addr == chunk.addr)
