@@ -9,6 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool chunks_possible(const struct fsck *fsck, uint64_t block, uint64_t blocks)
+{
+	uint64_t most = fsck->device[fsck->metadata_device].sb.size_blocks;
+
+	return blocks <= most && block <= most - blocks;
+}
+
 int chunks_add(struct inode_file *file, struct chunk chunk)
 {
 	if (file->chunk_count == file->chunk_room) {
@@ -80,6 +87,42 @@ static unsigned slots_in_use(const struct fsck *fsck, uint64_t at,
 	return used;
 }
 
+static bool is_zero(const void *block)
+{
+	static const char zeros[BLOCK_BYTES];
+
+	return memcmp(block, zeros, sizeof(zeros)) == 0;
+}
+
+static bool chunk_agrees(const struct fsck *fsck, uint64_t block, uint64_t at)
+{
+	const struct device *device =
+		fsck->device[fsck->metadata_device].device;
+	uint64_t i, says;
+	int more = 0;
+
+	for (i = 0; i < CHUNK_BLOCKS; i++) {
+		if (slots_in_use(fsck, at + i, &says) > 0 && says == block + i)
+			more++;
+		else if (!is_zero(device_at(device, (at + i) << BLOCK_SHIFT)))
+			more--;
+		if (i == 0 && more > 0)
+			break;
+	}
+	return more >= 0;
+}
+
+bool chunks_agree(const struct fsck *fsck, uint64_t block, uint64_t addr,
+		  uint64_t blocks)
+{
+	uint64_t i;
+
+	for (i = 0; i < blocks; i += CHUNK_BLOCKS)
+		if (!chunk_agrees(fsck, block + i, addr_block(addr) + i))
+			return false;
+	return true;
+}
+
 /* The chunk that block `at` of the device is a part of, if it can be one. */
 static bool find_chunk(const struct fsck *fsck, uint64_t at, size_t listed,
 		       struct chunk *chunk)
@@ -90,7 +133,8 @@ static bool find_chunk(const struct fsck *fsck, uint64_t at, size_t listed,
 
 	if (!(file->mend & MEND_SLOT)) /* its size is to be believed */
 		most = file->own.size / BLOCK_BYTES;
-	if (slots_in_use(fsck, at, &file_block) == 0 || file_block >= most)
+	if (slots_in_use(fsck, at, &file_block) == 0 || file_block >= most ||
+	    !chunks_possible(fsck, file_block, 1))
 		return false;
 	if (at < file_block % CHUNK_BLOCKS)
 		return false;

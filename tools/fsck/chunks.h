@@ -16,6 +16,14 @@
 #define INODES_PER_BLOCK (BLOCK_BYTES / INODE_BYTES)
 #define CHUNK_BLOCKS (INODE_CHUNK_BYTES / BLOCK_BYTES)
 
+/* Without gaps on one device, it has no block beyond the device's own number. */
+bool chunks_possible(const struct fsck *fsck, uint64_t block, uint64_t blocks);
+/*
+ * Do the inodes there say that they are these blocks of the inode file? Chunk by
+ * chunk, by what most of its blocks say, if the first one does not.
+ */
+bool chunks_agree(const struct fsck *fsck, uint64_t block, uint64_t addr,
+		  uint64_t blocks);
 int chunks_add(struct inode_file *file, struct chunk chunk)
 	__attribute__((warn_unused_result));
 /* The block after the last one, and the first that is not there. */

@@ -40,24 +40,34 @@ static void take_extent(void *arg, uint64_t key, const void *value,
 	struct fsck *fsck = scan->fsck;
 	const extent_media *extent = value;
 	bool whole = extent->flags == 0 && key % CHUNK_BLOCKS == 0 &&
-		     extent->blocks % CHUNK_BLOCKS == 0;
+		     extent->blocks % CHUNK_BLOCKS == 0 &&
+		     chunks_possible(fsck, key, extent->blocks);
 
 	if (fsck->look == LOOK_CLAIM) {
 		scan->blocks += extent->blocks;
 		fsck->counts.extents++;
 	}
-	if (!whole)
+	if (!whole) { /* its chunks are searched: they know their numbers */
 		problem_inode(fsck, "extent", INO_INODE_FILE, MEND_TREE,
-			      "the extent at block %ju, %u blocks, is flagged "
-			      "or not whole chunks",
+			      "the extent at block %ju, %u blocks, is flagged, "
+			      "not whole chunks, or too far behind",
 			      (uintmax_t)key, extent->blocks);
+		return;
+	}
 	if (!blocks_see_metadata(fsck, extent->addr, extent->blocks,
 				 INO_INODE_FILE, OWNER_DATA))
 		return;
+	if (!chunks_agree(fsck, key, extent->addr, extent->blocks)) {
+		problem_inode(fsck, "extent", INO_INODE_FILE, MEND_TREE,
+			      "what the extent at block %ju names are other "
+			      "inodes, or none",
+			      (uintmax_t)key);
+		return;
+	}
 	if (!blocks_claim_metadata(fsck, extent->addr, extent->blocks,
 				   INO_INODE_FILE, OWNER_DATA))
 		fsck_mend(fsck, INO_INODE_FILE, MEND_TREE);
-	else if (whole && fsck->look == LOOK_CLAIM)
+	else if (fsck->look == LOOK_CLAIM)
 		keep_chunk(scan,
 			   (struct chunk){ key, extent->addr, extent->blocks });
 }
