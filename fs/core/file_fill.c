@@ -78,25 +78,35 @@ static int fill_needs_blocks(const struct fs *fs, const struct inode *inode,
 	return error == -ENOENT ? 0 : error ? error : 1;
 }
 
-/* One gap gets zeroed blocks, or a copy; -ENOENT: there is none. */
-static int fill_one(struct file_change *change, uint64_t start, uint64_t end)
+static int fill_zeros(struct file_change *change, struct extent *gap)
+{
+	int error;
+
+	if (extent_is_hole(gap)) {
+		error = file_change_fill_hole(change, gap, 0, gap);
+	} else {
+		error = file_change_gate(change, addr_device(gap->addr));
+		if (!error)
+			error = file_change_mark(change, gap, 0);
+	}
+	if (!error)
+		file_change_zero(change, gap->addr, gap->blocks << BLOCK_SHIFT);
+	return error;
+}
+
+/* One gap gets zeroed blocks, or a copy, and *start moves behind it; -ENOENT:
+ * there is none. */
+static int fill_one(struct file_change *change, uint64_t *start, uint64_t end)
 {
 	struct extent gap;
-	int error = file_gap(change->fs, &change->map, start, end, &gap);
+	int error = file_gap(change->fs, &change->map, *start, end, &gap);
 
 	if (error)
 		return error;
-	if (extent_is_written(&gap))
-		return file_change_own(change, &gap, 0, 0);
-	if (extent_is_hole(&gap)) {
-		error = file_change_fill_hole(change, &gap, 0, &gap);
-	} else {
-		error = file_change_gate(change, addr_device(gap.addr));
-		if (!error)
-			error = file_change_mark(change, &gap, 0);
-	}
+	error = extent_is_written(&gap) ? file_change_own(change, &gap, 0, 0)
+					: fill_zeros(change, &gap);
 	if (!error)
-		file_change_zero(change, gap.addr, gap.blocks << BLOCK_SHIFT);
+		*start = extent_end(&gap);
 	return error;
 }
 
@@ -112,7 +122,7 @@ int file_make_blocks(struct request *request, struct inode *inode,
 			return error;
 		error = file_change_leave_inline(&change);
 		while (!error && gaps && file_change_has_room(&change))
-			error = fill_one(&change, start, end);
+			error = fill_one(&change, &start, end);
 		if (error && error != -ENOENT) {
 			file_change_abort(&change);
 			return error;
