@@ -52,6 +52,17 @@ static int check(const struct inode *inode, const struct attr_flags *flags)
 	return 0;
 }
 
+/* Just before it is flagged. */
+static void note_mapped(const struct inode *inode,
+			const struct attr_flags *flags)
+{
+	struct inode_active *active = atomic_load(&inode->active);
+
+	if (flags->flags & ~inode->media->flags & FIXED && active &&
+	    active->writers > 0 && entry_table_kernel(&active->entries) > 0)
+		atomic_store(&active->lets_stores_in, true);
+}
+
 int attr_flags_set(struct request *request, struct inode *inode,
 		   const struct attr_flags *flags)
 {
@@ -67,6 +78,8 @@ int attr_flags_set(struct request *request, struct inode *inode,
 		return -EROFS;
 	pthread_rwlock_wrlock(&inode->lock);
 	err = check(inode, flags);
+	if (!err)
+		note_mapped(inode, flags);
 	if (!err)
 		err = change(fs, inode, flags);
 	pthread_rwlock_unlock(&inode->lock);
@@ -98,8 +111,13 @@ int attr_flags_may_append(const struct inode *inode)
 	return none_of(inode, FS_IMMUTABLE_FL);
 }
 
-int attr_flags_may_write(const struct inode *inode, uint64_t offset)
+int attr_flags_may_write(const struct inode *inode, uint64_t offset,
+			 bool cached)
 {
+	const struct inode_active *active = atomic_load(&inode->active);
+
+	if (cached && active && atomic_load(&active->lets_stores_in))
+		return 0;
 	return none_of(inode,
 		       offset < inode->media->size ? FIXED : FS_IMMUTABLE_FL);
 }

@@ -15,6 +15,7 @@
 
 #include "media/inode.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct inode;
@@ -46,9 +47,11 @@ int attr_flags_may_change(const struct inode *inode)
 /* Blocks come behind the others; the times become now. */
 int attr_flags_may_append(const struct inode *inode)
 	__attribute__((warn_unused_result));
-/* Bytes from offset on are stored to. */
-int attr_flags_may_write(const struct inode *inode, uint64_t offset)
-	__attribute__((warn_unused_result));
+/* Bytes from offset on are stored to. cached: have been, in a page that the
+ * kernel writes back, which knows of no flags: that counts if the page may be
+ * older than the flag. */
+int attr_flags_may_write(const struct inode *inode, uint64_t offset,
+			 bool cached) __attribute__((warn_unused_result));
 /* A directory gets a name, loses one. */
 int attr_flags_may_add(const struct inode *dir)
 	__attribute__((warn_unused_result));

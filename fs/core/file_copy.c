@@ -36,26 +36,6 @@ struct copy {
 	bool kill_suidgid;
 };
 
-static void lock_both(struct inode *a, struct inode *b)
-{
-	if (a->ino > b->ino) {
-		struct inode *swap = a;
-
-		a = b;
-		b = swap;
-	}
-	pthread_rwlock_wrlock(&a->lock);
-	if (a != b)
-		pthread_rwlock_wrlock(&b->lock);
-}
-
-static void unlock_both(struct inode *a, struct inode *b)
-{
-	pthread_rwlock_unlock(&a->lock);
-	if (a != b)
-		pthread_rwlock_unlock(&b->lock);
-}
-
 /* Bytes, as the files are by now: whole blocks, or up to the end of both. */
 static uint64_t shared_length(const struct copy *copy)
 {
@@ -83,17 +63,18 @@ static int64_t share_piece(struct copy *copy)
 		.target_block = copy->to_offset >> BLOCK_SHIFT,
 		.kill_suidgid = copy->kill_suidgid,
 	};
+	struct inode *both[] = { copy->from, copy->to };
 	int64_t length, done = 0;
 
 	if ((copy->from_offset | copy->to_offset) & BLOCK_MASK)
 		return 0;
-	lock_both(copy->from, copy->to);
+	inodes_lock(both, 2);
 	length = (int64_t)shared_length(copy);
 	share.blocks = ((uint64_t)length + BLOCK_MASK) >> BLOCK_SHIFT;
 	share.end = copy->to_offset + (uint64_t)length;
 	if (length)
 		done = file_share_locked(&share);
-	unlock_both(copy->from, copy->to);
+	inodes_unlock(both, 2);
 	if (done <= 0)
 		return done;
 	done <<= BLOCK_SHIFT;

@@ -256,8 +256,8 @@ int64_t file_share_locked(const struct share *share)
 	struct share window = *share;
 	struct chain chain = { .share = &window, .fs = share->request->fs };
 	uint64_t before = 0;
-	int error = attr_flags_may_write(share->target,
-					 share->target_block << BLOCK_SHIFT);
+	int error = attr_flags_may_write(
+		share->target, share->target_block << BLOCK_SHIFT, false);
 
 	if (error)
 		return error;

@@ -124,9 +124,7 @@ static int write_in_place(struct request *request, struct inode *inode,
 	int error = 0;
 
 	pthread_rwlock_rdlock(&inode->lock);
-	/* Pages that were stored to before it was flagged are let in. */
-	if (!request->writeback)
-		error = attr_flags_may_write(inode, write->offset);
+	error = attr_flags_may_write(inode, write->offset, request->writeback);
 	if (error)
 		goto out;
 	error = -EAGAIN;
@@ -279,8 +277,7 @@ static ssize_t write_chain(struct request *request, struct inode *inode,
 		write->end = write->offset + length;
 	}
 	start = write->offset;
-	if (!request->writeback)
-		error = attr_flags_may_write(inode, start);
+	error = attr_flags_may_write(inode, start, request->writeback);
 	if (error)
 		goto out;
 	if (write->end > (uint64_t)FILE_BYTES_MAX)

@@ -46,6 +46,9 @@ struct inode_active {
 	/* The kernel may have pages of shared blocks, filled for readers: as
 	 * with its zeros, the next writable open has it drop them. */
 	_Atomic bool shows_shared;
+	/* When it was flagged immutable or append-only somebody had the
+	 * kernel's pages to store to: what is written back is let in. */
+	_Atomic bool lets_stores_in;
 	_Atomic unsigned lazy;	    /* LAZY_*: newer than the media */
 	struct timespec lazy_atime; /* under lazy_lock */
 	struct timespec lazy_mtime;
@@ -58,9 +61,6 @@ struct inode_active {
 	bool read_only;		   /* the mount: nothing lags */
 	bool no_atime;		   /* the mount, too */
 	bool strict_atime;
-	/* Extent of the last look-up: sequential reads skip the tree. Under
-	 * inode.lock exclusive or as a seqlock-free hint re-checked by use. */
-	uint64_t append_goal; /* device address after the last run */
 	/* Its size for all to see (sizes.h); changed under inode.lock. */
 	struct sizes *sizes; /* NULL: no word */
 	uint32_t sizes_word;
@@ -139,8 +139,8 @@ int inode_activate(struct fs *fs, struct inode *inode,
 	__attribute__((warn_unused_result));
 
 /*
- * Several exclusively, in ascending order of their numbers; fs.namespace_lock
- * held. Sorts the array; NULL and the same one twice are fine.
+ * Several exclusively, in ascending order of their numbers. Sorts the array;
+ * NULL and the same one twice are fine.
  */
 void inodes_lock(struct inode **inodes, unsigned count);
 void inodes_unlock(struct inode **inodes, unsigned count);

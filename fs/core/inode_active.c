@@ -134,6 +134,7 @@ void inode_settle_locked(struct fs *fs, struct inode *inode, bool media)
 	if (entry_table_kernel(&active->entries) > 0)
 		deleted = entry_table_delete_range(&active->entries, 0,
 						   UINT64_MAX, ENTRY_OF_KERNEL);
+	atomic_store(&active->lets_stores_in, false);
 	assert(deleted >= 0); /* no part of an entry was meant */
 	if (media && inode->media->nlink > 0)
 		lease_store_settle_locked(fs, inode, LEASE_NO_DEVICE);

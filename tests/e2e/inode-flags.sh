@@ -3,7 +3,7 @@
 # dax=inode: FS_XFLAG_DAX, set, inherited, and what it does; noatime.
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
-plan 19
+plan 22
 
 cat >"$work/flags.py" <<'PY'
 import errno, fcntl, os, struct, sys
@@ -58,6 +58,38 @@ ok "mounts again" udax_mount -o dax=inode pmem0
 ok "the flag is still there" eval 'lsattr -d "$mnt/d" | grep -q x || ! command -v lsattr'
 ok "umount" udax_umount
 ok "the device is clean" device_clean pmem0
+
+# Append-only, and the kernel, which maps it all the same, does not know.
+cat >"$work/stores.py" <<'PY'
+import fcntl, mmap, os, struct, sys
+os.chdir(sys.argv[1])
+def mark(fd, flags): fcntl.ioctl(fd, 0x40086602, struct.pack("Q", flags))
+def mapped(name):
+    fd = os.open(name, os.O_RDWR | os.O_APPEND)
+    return fd, mmap.mmap(fd, 4096)
+for name in "after", "before":
+    open(name, "wb").write(b"text" * 1024)
+mark(os.open("after", os.O_RDONLY), 0x20)
+fd, m = mapped("after")
+m[0:4] = b"evil"
+try:
+    m.flush()
+    sys.exit("it was written back")
+except OSError:
+    pass
+fd, m = mapped("before")
+m[0:4] = b"good"
+mark(fd, 0x20)
+m.flush()
+PY
+ok "mounts again" udax_mount pmem0
+ok "a store to a page is refused where it is written back" timeout 20 python3 "$work/stores.py" "$mnt"
+udax_umount
+udax_mount pmem0
+is "but for what was mapped before" "$(head -c 4 "$mnt/after") $(head -c 4 "$mnt/before")" "text good"
+chattr -a "$mnt/after" "$mnt/before"
+rm "$mnt/after" "$mnt/before"
+udax_umount
 
 atime() { stat -c %X.%x "$1"; }
 ok "mounts with noatime" udax_mount -o noatime pmem0
