@@ -8,6 +8,7 @@
  * roll has recorded of it: then nothing has changed on it since.
  */
 #include "core/fs_private.h"
+#include "device/foreign.h"
 #include "device/guard.h"
 #include "util/log.h"
 
@@ -31,6 +32,24 @@ static const char *uuid_text(const uint8_t uuid[16], char text[UUID_TEXT_BYTES])
 	return text;
 }
 
+/* The second superblock holds, the primary is none: it may be left of what had
+ * the device before. */
+static int check_foreign(const struct device *device, const struct why *why)
+{
+	char name[FOREIGN_NAME_BYTES];
+	int err;
+
+	if (superblock_check(device_at(device, 0), device->size_bytes) !=
+	    -ENODATA)
+		return 0;
+	err = foreign_name(device->fd, name);
+	if (err || !name[0])
+		return err;
+	why_is(why, "%s: holds %s, and the remains of a udaxfs", device->path,
+	       name);
+	return -EEXIST;
+}
+
 static int pick(struct device *device, superblock_media *out,
 		const struct why *why)
 {
@@ -46,6 +65,8 @@ static int pick(struct device *device, superblock_media *out,
 	else if (err)
 		why_is(why, "%s: superblocks damaged; run fsck.udaxfs",
 		       device->path);
+	if (!err && damaged)
+		err = check_foreign(device, why);
 	if (err)
 		return err;
 	if (damaged)

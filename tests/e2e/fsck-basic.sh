@@ -5,6 +5,7 @@
 . "${srcdir:-.}/tests/lib/functions.sh" || exit 1
 requires python3 setfattr
 requires_fuse
+requires blkid mkswap wipefs
 dev=$work/dev
 good=$work/good
 UDAX_SIZE=16M
@@ -218,4 +219,20 @@ status "sound without it" 0 fsck.udaxfs -n "$work/a"
 like "... which is said" "$out" "member 1 \(.*was left out and is not here"
 status "sound with it" 0 fsck.udaxfs -n "$work"/{a,b}
 like "... which is said, too" "$out" "b: was left out; the next mount takes it"
+
+# --- a device that has become something else's
+kind() { blkid -p -o value -s TYPE "$work/a"; }
+udax_mkfs a
+mkswap -q "$work/a"
+for mode in -n -p -y; do
+	status "fsck $mode does not take swap for a damaged udaxfs" 8 fsck.udaxfs $mode "$work/a"
+	like "... and says what it is" "$err" "a: holds swap, and the remains"
+done
+status "nor does a mount" 32 udaxfs "$work/a" "$mnt"
+like "... which says it, too" "$err" "a: holds swap, and the remains"
+is "swap it is" "$(kind)" swap
+wipefs -qa "$work/a"
+dd if=/dev/zero of="$work/a" bs=4K count=1 conv=notrunc status=none
+status "wiped, it is a udaxfs with one superblock" 1 fsck.udaxfs -p "$work/a"
+status "and then with two" 0 fsck.udaxfs -n "$work/a"
 done_testing

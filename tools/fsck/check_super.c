@@ -2,6 +2,8 @@
 #include "fsck.h"
 #include "report.h"
 
+#include "device/foreign.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +112,27 @@ static void place(struct fsck *fsck, struct device *device,
 		fsck->members.count = sb->device_index + 1u;
 }
 
+/* The second superblock holds, the primary is none: it may be left of what had
+ * the device before. */
+static bool is_foreign(struct fsck *fsck, const struct device *device)
+{
+	char name[FOREIGN_NAME_BYTES];
+
+	if (superblock_check(device_at(device, 0), device->size_bytes) !=
+	    -ENODATA)
+		return false;
+	if (foreign_name(device->fd, name) != 0)
+		operational(fsck, "%s: out of memory", device->path);
+	else if (name[0] == '\0')
+		return false;
+	else
+		operational(fsck,
+			    "%s: holds %s, and the remains of a udaxfs: if it "
+			    "is that one which is wanted, wipefs(8) the other",
+			    device->path, name);
+	return true;
+}
+
 static void look_at(struct fsck *fsck, struct device *device)
 {
 	const superblock_media *sb;
@@ -119,6 +142,10 @@ static void look_at(struct fsck *fsck, struct device *device)
 
 	if (err != 0 || device_failed(device)) {
 		report_none(fsck, device, err);
+		set_aside(fsck, device);
+		return;
+	}
+	if (damaged && is_foreign(fsck, device)) {
 		set_aside(fsck, device);
 		return;
 	}
