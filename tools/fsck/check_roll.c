@@ -27,6 +27,21 @@ static bool same_history(const superblock_media *truth,
 	       own->generation + 1 >= truth->generation;
 }
 
+/*
+ * It has gone all the way with the metadata device, whose list has another UUID
+ * for it, and nobody here is called that: the list is wrong.
+ */
+static bool is_misnamed(const struct fsck *fsck, unsigned index)
+{
+	const superblock_media *own = &fsck->device[index].sb;
+
+	return index != fsck->metadata_device &&
+	       is_member(fsck, fsck->metadata_device) &&
+	       own->generation == fsck->sb->generation &&
+	       same_history(fsck->sb, own) &&
+	       same_bytes(own->device_uuid, own->roll[index].uuid);
+}
+
 /* As mount decides it: a member that was left out comes back only if nothing
  * has changed on it since. */
 static bool belongs(struct fsck *fsck, unsigned index)
@@ -36,6 +51,13 @@ static bool belongs(struct fsck *fsck, unsigned index)
 	const superblock_media *truth = fsck->sb, *own = &member->sb;
 	const char *path = member->device->path;
 
+	if (index < truth->device_count && entry->state == ROLL_PRESENT &&
+	    !same_bytes(own->device_uuid, entry->uuid) &&
+	    is_misnamed(fsck, index)) {
+		problem_device(fsck, "roll", path, MENDED_BY_YES,
+			       "has another UUID in the list of members");
+		return true;
+	}
 	if (index >= truth->device_count || entry->state == 0 ||
 	    !same_bytes(own->device_uuid, entry->uuid)) {
 		problem_device(fsck, "roll", path, MENDED_NOT,

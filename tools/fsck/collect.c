@@ -214,6 +214,18 @@ static void protect(struct fsck *fsck, uint64_t addr, uint64_t blocks)
 	bits_fill(device->maybe, start, blocks, true);
 }
 
+/* An extent cannot be what reaches into the next one: it may be all there is.
+ */
+static uint64_t blocks_until_next(const struct values *values, size_t i)
+{
+	const extent_media *extent = values->at[i].bytes;
+	uint64_t most = UINT64_MAX;
+
+	if (i + 1 < values->count)
+		most = values->at[i + 1].key - values->at[i].key;
+	return extent->blocks < most ? extent->blocks : most;
+}
+
 int collect_protect(struct fsck *fsck, uint64_t ino, uint64_t addr,
 		    enum tree_kind kind)
 {
@@ -227,12 +239,14 @@ int collect_protect(struct fsck *fsck, uint64_t ino, uint64_t addr,
 	for (i = 0; i < collection.visited_count; i++)
 		bits_fill(fsck->device[fsck->metadata_device].maybe,
 			  collection.visited[i], 1, true);
+	values_sort(&values);
 	for (i = 0; i < values.count; i++) {
 		const extent_media *extent = values.at[i].bytes;
 		const xattr_media *xattr = values.at[i].bytes;
 
 		if (kind == TREE_EXTENTS)
-			protect(fsck, extent->addr, extent->blocks);
+			protect(fsck, extent->addr,
+				blocks_until_next(&values, i));
 		else if (kind == TREE_XATTRS && xattr->addr != ADDR_NONE)
 			protect(fsck, xattr->addr,
 				(xattr->value_length + BLOCK_BYTES - 1) /

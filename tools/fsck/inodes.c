@@ -72,6 +72,22 @@ static void take_extent(void *arg, uint64_t key, const void *value,
 			   (struct chunk){ key, extent->addr, extent->blocks });
 }
 
+/* What a size that is too small would forget. There are no gaps. */
+static bool in_use_from(const struct fsck *fsck, uint64_t block, uint64_t end)
+{
+	uint64_t ino;
+
+	for (ino = block * INODES_PER_BLOCK; ino < end * INODES_PER_BLOCK;
+	     ino++) {
+		const inode_media *slot = device_at(
+			metadata(fsck), addr_offset(inodes_addr(fsck, ino)));
+
+		if (slot->mode != 0 && inode_media_check(slot, ino) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Slots up to the end; what is not there is nothing but free slots. */
 static void measure(struct fsck *fsck, struct chunk_scan *scan)
 {
@@ -88,6 +104,11 @@ static void measure(struct fsck *fsck, struct chunk_scan *scan)
 			      "size is %ju blocks, but block %ju is not there",
 			      (uintmax_t)size_blocks,
 			      (uintmax_t)chunks_gap(file));
+	else if (size_blocks < CHUNK_BLOCKS ||
+		 in_use_from(fsck, size_blocks, end))
+		problem_inode(fsck, "inode", INO_INODE_FILE, MEND_TREE,
+			      "size is %ju blocks, but there are inodes behind",
+			      (uintmax_t)size_blocks);
 	if (file->mend & MEND_YES) {
 		if (chunks_search(fsck, &scan->blocks) != 0)
 			scan->out_of_memory = true;
@@ -170,13 +191,16 @@ int inodes_open(struct fsck *fsck)
 	load_own(fsck);
 	scan_file(fsck, &scan, &chunks);
 	measure(fsck, &chunks);
+	if (file->own.xattr_root != ADDR_NONE || file->own.pending_end != 0)
+		problem_inode(fsck, "inode", INO_INODE_FILE, MEND_COUNTS,
+			      "it has attributes or work pending");
 	if (!(file->mend & MEND_YES) &&
 	    file->own.blocks != chunks.blocks + scan.nodes)
 		problem_inode(fsck, "inode", INO_INODE_FILE, MEND_COUNTS,
 			      "blocks is %ju, found %ju",
 			      (uintmax_t)file->own.blocks,
 			      (uintmax_t)(chunks.blocks + scan.nodes));
-	if (file->chunk_count == 0) {
+	if (file->chunk_count == 0 || file->inodes <= INO_ROOT) {
 		problem_inode(fsck, "inode", INO_INODE_FILE, 0,
 			      "no inode can be found");
 		return -EUCLEAN;

@@ -2,10 +2,12 @@
 /*
  * mend_file.c -- the extents of one file, for blocks that it may keep
  *
- * Of extents that overlap in the file the sound one stays. A block beyond a
- * device's end, of metadata, or claimed by a damaged node and by somebody else
- * too, is lost: a hole. Data that another file had first is copied, and lost
- * if there is no room for the copy; unwritten blocks are not worth one.
+ * Of extents that overlap in the file the sound one stays, or the later one. A
+ * block beyond a device's end, of metadata, or claimed by a damaged node and by
+ * somebody else too, is lost: a hole; an extent that reaches beyond the device
+ * is believed as little as one of a damaged node. Data that another file had
+ * first is copied, and lost if there is no room for the copy; what is
+ * unwritten, or behind the file's end, is not worth one.
  */
 #include "mend.h"
 
@@ -19,6 +21,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define SPARED_BLOCKS 64 /* for trees: copies leave them */
 
 struct piece {
 	uint64_t key;
@@ -94,7 +98,8 @@ static int copy_part(struct mending *mending, uint64_t key, extent_media from)
 	while (from.blocks > 0) {
 		extent_media to = from;
 		uint64_t addr, got;
-		int err = write_take(fsck, index, from.blocks, &addr, &got);
+		int err = write_take_spared(fsck, index, from.blocks,
+					    SPARED_BLOCKS, &addr, &got);
 
 		if (err == -ENOSPC) {
 			mending->lost += from.blocks;
@@ -120,6 +125,12 @@ static int copy_part(struct mending *mending, uint64_t key, extent_media from)
 	return 0;
 }
 
+/* Blocks. */
+static uint64_t round_up(uint64_t bytes)
+{
+	return (bytes >> BLOCK_SHIFT) + (bytes % BLOCK_BYTES != 0);
+}
+
 /* What nobody has, or those have who share it. */
 static bool may_join(const struct fsck_device *device,
 		     const struct piece *piece, uint64_t block)
@@ -137,16 +148,17 @@ static enum fate fate_of(const struct mending *mending,
 	const struct fsck_device *device = &mending->fsck->device[index];
 	uint64_t block = addr_block(piece->extent.addr) + at;
 	uint64_t key = piece->key + at;
+	bool behind = key >= round_up(mending->inode->size);
 
 	if (key >= mending->cut_start && key < mending->cut_end)
 		return LOST;
 	if (bits_test(device->meta, block))
 		return LOST;
 	if (piece->suspect)
-		return may_join(device, piece, block) ? KEPT : LOST;
+		return !behind && may_join(device, piece, block) ? KEPT : LOST;
 	if (!device->disputed || !bits_test(device->disputed, block))
 		return KEPT;
-	return piece->extent.flags & EXTENT_UNWRITTEN ? LOST : COPIED;
+	return behind || piece->extent.flags & EXTENT_UNWRITTEN ? LOST : COPIED;
 }
 
 static int settle_run(struct mending *mending, const struct piece *piece,
@@ -189,15 +201,10 @@ static uint64_t blocks_on_device(const struct fsck *fsck,
 static int settle(struct mending *mending, const struct piece *piece)
 {
 	uint64_t at, from = 0, blocks = piece->extent.blocks;
-	uint64_t most = blocks_on_device(mending->fsck, piece);
 	int err = 0;
 
-	if (most == UINT64_MAX)
+	if (blocks_on_device(mending->fsck, piece) == UINT64_MAX)
 		return put(mending, piece->key, piece->extent);
-	if (blocks > most) {
-		mending->lost += blocks - most;
-		blocks = most;
-	}
 	for (at = 0; at < blocks && err == 0; at++) {
 		enum fate fate = fate_of(mending, piece, at);
 
@@ -219,7 +226,8 @@ static void cut_overlap(struct mending *mending, struct piece *held,
 
 	if (next->key >= end)
 		return;
-	if (held->suspect && !next->suspect && next->key > held->key) {
+	/* it is more often a length that is wrong than a key */
+	if ((held->suspect || !next->suspect) && next->key > held->key) {
 		mending->lost += end - next->key;
 		held->extent.blocks = (uint32_t)(next->key - held->key);
 		return;
@@ -230,6 +238,17 @@ static void cut_overlap(struct mending *mending, struct piece *held,
 	mending->lost += cut;
 	next->extent = part(next, cut, next->extent.blocks - cut);
 	next->key += cut;
+}
+
+static void cut_at_end(struct mending *mending, struct piece *piece)
+{
+	uint64_t most = blocks_on_device(mending->fsck, piece);
+
+	if (piece->extent.blocks <= most)
+		return;
+	mending->lost += piece->extent.blocks - most;
+	piece->extent.blocks = (uint32_t)most;
+	piece->suspect = true;
 }
 
 static int settle_all(struct mending *mending, const struct values *values)
@@ -243,6 +262,7 @@ static int settle_all(struct mending *mending, const struct values *values)
 				      .suspect = values->at[i].suspect };
 
 		memcpy(&next.extent, values->at[i].bytes, sizeof(next.extent));
+		cut_at_end(mending, &next);
 		cut_overlap(mending, &held, &next);
 		if (next.extent.blocks == 0)
 			continue;
@@ -271,11 +291,6 @@ static int build(struct mending *mending, inode_media *out, uint64_t *nodes)
 				 nodes);
 	values_fini(&values);
 	return err;
-}
-
-static uint64_t round_up(uint64_t bytes)
-{
-	return (bytes >> BLOCK_SHIFT) + (bytes % BLOCK_BYTES != 0);
 }
 
 int mend_extents(struct fsck *fsck, const inode_media *inode, inode_media *out)

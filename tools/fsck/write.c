@@ -89,6 +89,8 @@ static int begin_generation(struct fsck *fsck)
 			continue;
 		truth->roll[i].generation = fsck->device[i].sb.generation;
 		truth->roll[i].size_blocks = fsck->device[i].sb.size_blocks;
+		memcpy(truth->roll[i].uuid, fsck->device[i].sb.device_uuid,
+		       sizeof(truth->roll[i].uuid));
 	}
 	truth->generation++;
 	truth->flags &= ~SUPERBLOCK_CLEAN;
@@ -178,6 +180,20 @@ int write_take(struct fsck *fsck, unsigned device, uint64_t blocks,
 	bits_fill(fsck->device[device].used, start, *got, true);
 	*addr = addr_make(device, start << BLOCK_SHIFT);
 	return 0;
+}
+
+int write_take_spared(struct fsck *fsck, unsigned device, uint64_t blocks,
+		      uint64_t spared, uint64_t *addr, uint64_t *got)
+{
+	uint64_t left = 0;
+
+	if (device < ROLL_MAX && fsck->allocs[device] != NULL)
+		left = alloc_free_blocks(fsck->allocs[device]);
+	if (left <= spared)
+		return -ENOSPC;
+	if (blocks > left - spared)
+		blocks = left - spared;
+	return write_take(fsck, device, blocks, addr, got);
 }
 
 int write_take_whole(struct fsck *fsck, unsigned device, uint64_t blocks,

@@ -29,6 +29,10 @@ void write_fini(struct fsck *fsck);
 int write_take(struct fsck *fsck, unsigned device, uint64_t blocks,
 	       uint64_t *addr, uint64_t *got)
 	__attribute__((warn_unused_result));
+/* The same, but that many blocks stay free. */
+int write_take_spared(struct fsck *fsck, unsigned device, uint64_t blocks,
+		      uint64_t spared, uint64_t *addr, uint64_t *got)
+	__attribute__((warn_unused_result));
 /* All of it in one run. */
 int write_take_whole(struct fsck *fsck, unsigned device, uint64_t blocks,
 		     uint64_t *addr) __attribute__((warn_unused_result));
