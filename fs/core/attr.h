@@ -49,6 +49,8 @@ int attr_set(struct request *request, struct inode *inode,
 /* Who changes a file's bytes, and what that costs the file. */
 struct attr_writer {
 	bool unprivileged; /* without CAP_FSETID */
+	bool asks;	   /* and writes nothing: is to be the owner */
+	uid_t uid;	   /* of who asks */
 	/* Is the writer in this group? Asked if it matters, with no lock. */
 	bool (*in_group)(const struct attr_writer *writer, gid_t gid);
 	void *arg;
@@ -58,7 +60,9 @@ struct attr_writer {
  * Before its bytes change: capabilities go; an unprivileged writer costs it
  * suid, and sgid where the group may execute it or the writer is not in it.
  * Mostly there is nothing to be done, found out under the shared lock. -EPERM:
- * it is immutable.
+ * it is immutable, or who asks is not the owner. Where the file is open for
+ * writing the kernel may have asked for a writer, who loses the bits when he
+ * writes: then it is 0, and nothing is done.
  */
 int attr_drop_privileges(struct request *request, struct inode *inode,
 			 const struct attr_writer *writer)

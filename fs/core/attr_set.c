@@ -147,7 +147,8 @@ int attr_set(struct request *request, struct inode *inode,
 	/* What was stored before is older than the time that is set now. */
 	lease_gather_mtime(fs, inode);
 	err = allowed(inode, mask);
-	if (!err && mask & (ATTR_UID | ATTR_GID | ATTR_SIZE))
+	if (!err && mask & (ATTR_UID | ATTR_GID | ATTR_SIZE) &&
+	    !S_ISDIR(inode->media->mode))
 		err = xattr_drop_capability_locked(request, inode);
 	if (!err && mask & ATTR_SIZE)
 		err = set_size(request, inode, attr->st_size);
@@ -185,19 +186,30 @@ static int drop_bits(struct fs *fs, struct inode *inode, uint32_t bits)
 int attr_drop_privileges(struct request *request, struct inode *inode,
 			 const struct attr_writer *writer)
 {
+	struct attr_writer who = *writer;
+	struct inode_active *active;
+	bool stranger, written;
 	uint32_t mode, after;
 	gid_t gid;
 	int found, err;
 
 	pthread_rwlock_rdlock(&inode->lock);
+	active = inode->active;
 	mode = inode->media->mode;
 	gid = inode->media->gid;
+	stranger = writer->asks && writer->unprivileged &&
+		   writer->uid != inode->media->uid;
+	written = active && atomic_load(&active->writers);
 	err = attr_flags_may_append(inode);
 	found = xattr_find_capability_locked(request, inode);
 	pthread_rwlock_unlock(&inode->lock);
-	if (err || !S_ISREG(mode))
+	if (err || S_ISDIR(mode))
 		return err;
-	after = mode_after(mode, gid, writer);
+	/* chown(2), and not a writer: root's, too, costs the bits. */
+	who.unprivileged |= who.asks && !written;
+	after = mode_after(mode, gid, &who);
+	if (stranger)
+		return after == mode || written ? 0 : -EPERM;
 	if (found == -ENODATA && after == mode)
 		return 0;
 	if (request->fs->options.read_only)

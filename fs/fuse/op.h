@@ -84,6 +84,8 @@ bool op_capable(const struct op *op, unsigned int capability)
 bool op_unprivileged(const struct op *op) __attribute__((warn_unused_result));
 /* Before its bytes, size or owner change: what the caller, with or without
  * CAP_FSETID, costs the file (attr_drop_privileges). */
+int op_ask_drop_privileges(struct op *op) /* and nothing else */
+	__attribute__((warn_unused_result));
 int op_drop_privileges(struct op *op, bool unprivileged)
 	__attribute__((warn_unused_result));
 /* 0, or what the kernel may see; damage is logged once. */

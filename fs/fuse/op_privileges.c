@@ -58,11 +58,23 @@ static bool in_group(const struct attr_writer *writer, gid_t gid)
 	return among(groups, count, gid);
 }
 
-int op_drop_privileges(struct op *op, bool unprivileged)
+static int drop(struct op *op, bool unprivileged, bool asks)
 {
 	const struct attr_writer writer = { .unprivileged = unprivileged,
+					    .asks = asks,
+					    .uid = fuse_req_ctx(op->req)->uid,
 					    .in_group = in_group,
 					    .arg = op };
 
 	return attr_drop_privileges(op->request, op->inode, &writer);
+}
+
+int op_drop_privileges(struct op *op, bool unprivileged)
+{
+	return drop(op, unprivileged, false);
+}
+
+int op_ask_drop_privileges(struct op *op)
+{
+	return drop(op, op_unprivileged(op), true);
 }

@@ -60,7 +60,7 @@ _Static_assert(FUSE_SET_ATTR_KILL_SUID == FATTR_KILL_SUIDGID, "wire");
 static int before_setattr(struct op *op, int to_set)
 {
 	if (!to_set)
-		return op_drop_privileges(op, op_unprivileged(op));
+		return op_ask_drop_privileges(op);
 	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		return op_drop_privileges(op, true);
 	if (to_set & FUSE_SET_ATTR_SIZE)

@@ -152,6 +152,33 @@ static void chown_by_the_owner_clears_setuid(void)
 	WORKS(chmod("file", 04755));
 	WORKS(chown("file", -1, -1));
 	IS(mode_of("file"), 0755);
+	become_root();
+	chmod("file", 04755);
+	WORKS(chown("file", -1, -1));
+	IS(mode_of("file"), 0755);
+}
+
+/* ... which takes no rights from anybody. */
+static void chown_by_another_is_refused(void)
+{
+	int fd;
+
+	make_file("file", 0);
+	give("file", OTHER, OTHER);
+	chmod("file", 06755);
+	become(USER, USER, GROUP);
+	FAILS(EPERM, chown("file", -1, -1));
+	FAILS(EPERM, chown("file", USER, -1));
+	become_root();
+	fd = (int)WORKS(open("file", O_WRONLY));
+	become(USER, USER, GROUP);
+	chown("file", -1, -1);
+	IS(mode_of("file"), 06755);
+	become_root();
+	close(fd);
+	chmod("file", 0755);
+	become(USER, USER, GROUP);
+	WORKS(chown("file", -1, -1));
 }
 
 static int by_write(int fd)
@@ -316,6 +343,7 @@ const struct family family_owner = {
 			CASE(chown_is_refused),
 			CASE(chown_clears_setuid),
 			CASE(chown_by_the_owner_clears_setuid),
+			CASE(chown_by_another_is_refused),
 			CASE(writing_clears_setuid),
 			CASE(allocating_clears_setuid),
 			CASE(copying_clears_setuid),

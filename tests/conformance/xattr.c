@@ -228,6 +228,10 @@ static void writing_takes_capabilities_away(void)
 	WORKS(truncate("file", 0));
 	FAILS(ENODATA, getxattr("file", name, got, sizeof(got)));
 	FAILS(EINVAL, setxattr("file", name, "rubbish", 7, 0));
+	make_dir("dir", 0755);
+	WORKS(setxattr("dir", name, none, sizeof(none), 0));
+	WORKS(chown("dir", USER, USER));
+	IS(getxattr("dir", name, got, sizeof(got)), 20);
 }
 
 const struct family family_xattr = {

@@ -425,7 +425,9 @@ static bool in_group(const struct attr_writer *writer, gid_t gid)
 static mode_t written_by(struct inode *file, mode_t mode, bool unprivileged,
 			 gid_t group)
 {
-	const struct attr_writer writer = { unprivileged, in_group, &group };
+	const struct attr_writer writer = { .unprivileged = unprivileged,
+					    .in_group = in_group,
+					    .arg = &group };
 	const struct stat attr = { .st_mode = mode, .st_gid = 5 };
 
 	asked = false;
