@@ -221,10 +221,18 @@ static void poison_rest_locked(uintptr_t start, uintptr_t end)
 	client_kick();
 }
 
+/* What is there: a touch beyond EOF would leave poison for a while. */
+static void populate(uintptr_t at, size_t length, int prot)
+{
+	(void)sys_madvise(at, length,
+			  prot & PROT_WRITE ? MADV_POPULATE_WRITE
+					    : MADV_POPULATE_READ);
+}
+
 long map_create(struct mapping *mapping, const struct map_want *want)
 {
-	uint64_t covered;
 	uintptr_t start, end;
+	uint64_t covered = 0;
 	int err = 0;
 	long at;
 
@@ -238,14 +246,16 @@ long map_create(struct mapping *mapping, const struct map_want *want)
 	if (!mapping->lazy || !lazy_available() || want->flags & MAP_POPULATE)
 		err = fetch_now(mapping, start, want->length, want->offset,
 				want->prot & PROT_WRITE, &covered);
-	if (!err && lazy_available())
-		return at;
-	client_lock();
-	if (err)
-		(void)!map_unmap_locked(start, end);
-	else
-		poison_rest_locked(start, end);
-	client_unlock();
+	if (err || !lazy_available()) {
+		client_lock();
+		if (err)
+			(void)!map_unmap_locked(start, end);
+		else
+			poison_rest_locked(start, end);
+		client_unlock();
+	}
+	if (!err && want->flags & MAP_POPULATE && !(want->flags & MAP_NONBLOCK))
+		populate(start, covered, want->prot);
 	return err ? err : at;
 }
 
@@ -322,13 +332,6 @@ static long map_file(const struct map_want *want, int fd)
 	return at;
 }
 
-static void populate(uintptr_t at, size_t length, int prot)
-{
-	(void)sys_madvise(at, length,
-			  prot & PROT_WRITE ? MADV_POPULATE_WRITE
-					    : MADV_POPULATE_READ);
-}
-
 void *udax_mmap(void *addr, size_t length, int prot, int flags, int fd,
 		off_t offset)
 {
@@ -352,7 +355,5 @@ void *udax_mmap(void *addr, size_t length, int prot, int flags, int fd,
 		errno = at == -ENOTCONN ? ENXIO : (int)-at;
 		return MAP_FAILED;
 	}
-	if (flags & MAP_POPULATE && !(flags & MAP_NONBLOCK))
-		populate((uintptr_t)at, want.length, prot);
 	return (void *)at;
 }

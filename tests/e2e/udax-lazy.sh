@@ -33,6 +33,13 @@ for how in lazy eager; do
 	mapper_end
 done
 
+# Populated is what there is: nothing is touched beyond EOF, and so poisoned.
+head -c 5000 /dev/zero >"$mnt/grows"
+is "populated, a file can be touched where it has grown" \
+	"$(printf '%s\n' 'pwrite 8192 5' 'load 8192' |
+		timeout 20 udax_user "$mnt/grows" populate length=1048576 | paste -sd' ')" \
+	"mapped ok 5"
+
 # One without userfaultfd: all at once, and SIGBUS beyond EOF until it is there.
 export UDAX_USERFAULTFD=off
 ok "without userfaultfd it is mapped as well" user_start "$mnt/short" lazy length=1048576

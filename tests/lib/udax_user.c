@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * udax_user FILE [ro] [lazy] [resume] [length=N]: map a file with
- * libudax, then do what stdin says, a line each, and answer each with one line.
+ * udax_user FILE [ro] [lazy] [resume] [populate] [length=N]: map a file
+ * with libudax, then do what stdin says, a line each, and answer each with one
+ * line.
  *
  *   load OFFSET           → the byte, or SIGBUS
  *   store OFFSET BYTE     → ok, or SIGBUS
@@ -316,6 +317,8 @@ int main(int argc, char **argv)
 			flags |= UDAX_MAP_LAZY;
 		else if (strcmp(argv[i], "resume") == 0)
 			flags |= UDAX_MAP_RESUME;
+		else if (strcmp(argv[i], "populate") == 0)
+			flags |= MAP_POPULATE;
 		else if (strncmp(argv[i], "length=", 7) == 0)
 			length = strtoul(argv[i] + 7, NULL, 0);
 	}
