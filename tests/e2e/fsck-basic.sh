@@ -189,6 +189,23 @@ status "a feature of the future is not touched" 8 fsck.udaxfs -y "$dev"
 damaged inode "$(poke "$good" lookup 1 small)" nlink 0
 found "a file with a name and no link" "nlink is 0, found 1" orphan
 
+# a hole cut short, as no daemon leaves one: its edges are another's, too
+udax_mkfs a
+udax_mount a
+head -c 40000 /dev/urandom >"$work/data"
+cp "$work/data" "$mnt/one"
+cp --reflink=auto "$mnt/one" "$mnt/two"
+udax_umount
+two=$(poke "$work/a" lookup 1 two)
+poke "$work/a" inode "$two" pending_end 5000
+poke "$work/a" inode "$two" pending_start 100
+poke "$work/a" super flags 0
+status "a hole whose edges are shared is mended" 1 fsck.udaxfs -y "$work/a"
+udax_mount a
+ok "and the other owner keeps its bytes" cmp "$work/data" "$mnt/one"
+udax_umount
+rm "$work/a"
+
 # ------------------------------------------------------------------ several
 udax_mkfs a b c
 status "all of them, in any order" 0 fsck.udaxfs -n "$work"/{c,a,b}

@@ -321,6 +321,19 @@ int mend_extents(struct fsck *fsck, const inode_media *inode, inode_media *out)
 
 /* ---------------------------------------------------------------- pending */
 
+/* Of a block that another has, too, no byte is changed. */
+static bool is_own(const struct fsck *fsck, const extent_media *extent,
+		   uint64_t block)
+{
+	unsigned index = addr_device(extent->addr);
+	const struct fsck_device *device = &fsck->device[index];
+
+	return extent->flags == 0 && is_member(fsck, index) &&
+	       block < device->sb.size_blocks &&
+	       !bits_test(device->meta, block) &&
+	       !(device->disputed && bits_test(device->disputed, block));
+}
+
 static void zero_in_block(struct fsck *fsck, const struct values *values,
 			  uint64_t start, uint64_t end)
 {
@@ -329,22 +342,19 @@ static void zero_in_block(struct fsck *fsck, const struct values *values,
 
 	for (i = 0; i < values->count && start < end; i++) {
 		const extent_media *extent = values->at[i].bytes;
-		unsigned index = addr_device(extent->addr);
-		uint64_t at = block - values->at[i].key, offset;
+		uint64_t at = block - values->at[i].key;
+		struct device *device;
 
 		if (block < values->at[i].key || at >= extent->blocks ||
-		    (extent->flags & EXTENT_UNWRITTEN) ||
-		    !is_member(fsck, index))
+		    !is_own(fsck, extent, addr_block(extent->addr) + at))
 			continue;
-		offset = addr_offset(extent->addr) + (at << BLOCK_SHIFT) +
-			 start % BLOCK_BYTES;
-		if (offset >> BLOCK_SHIFT >=
-		    fsck->device[index].sb.size_blocks - 1)
-			continue;
-		device_set(fsck->device[index].device,
-			   device_at(fsck->device[index].device, offset), 0,
-			   end - start);
-		device_drain(fsck->device[index].device);
+		device = fsck->device[addr_device(extent->addr)].device;
+		device_set(device,
+			   device_at(device, addr_offset(extent->addr) +
+						     (at << BLOCK_SHIFT) +
+						     start % BLOCK_BYTES),
+			   0, end - start);
+		device_drain(device);
 	}
 }
 
