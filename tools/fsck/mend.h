@@ -25,7 +25,9 @@ int mend_extents(struct fsck *fsck, const inode_media *inode, inode_media *out)
 	__attribute__((warn_unused_result));
 /* The inode file's, from the chunks that were found. */
 int mend_inode_file(struct fsck *fsck) __attribute__((warn_unused_result));
-/* Zero what a freeing that was cut short has left of the blocks at its ends. */
+
+/* mend_pending.c: zero what a freeing that was cut short has left of the blocks
+ * at its ends. */
 int mend_pending_edges(struct fsck *fsck, const inode_media *inode)
 	__attribute__((warn_unused_result));
 
