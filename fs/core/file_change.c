@@ -61,7 +61,12 @@ bool file_change_has_room(struct file_change *change)
 
 	if (change->fs->shared.media)
 		room += SHARED_ROOM;
-	return change->steps++ < steps_max() && txn_room(change->txn) >= room;
+	return file_change_has_room_for(change, room);
+}
+
+bool file_change_has_room_for(struct file_change *change, size_t bytes)
+{
+	return change->steps++ < steps_max() && txn_room(change->txn) >= bytes;
 }
 
 void file_change_stamp(struct file_change *change)

@@ -52,6 +52,8 @@ int file_change_begin(struct file_change *change, struct fs *fs,
 	__attribute__((warn_unused_result));
 /* Room for one more step: an extent cut, taken or converted. */
 bool file_change_has_room(struct file_change *change);
+/* For one that adds so much to the record. */
+bool file_change_has_room_for(struct file_change *change, size_t bytes);
 /* mtime and ctime become now. */
 void file_change_stamp(struct file_change *change);
 /* The file clears suid and sgid as write(2) does. */

@@ -16,7 +16,6 @@
 /* What one step may add to the record: changes of two maps, and two places of
  * inode 2's tree; see file_change.c. */
 #define STEP_ROOM (176u << 10)
-#define STEPS_MAX 4096
 /* Under one hold of the locks: 128 MiB. */
 #define WINDOW_BLOCKS 32768
 
@@ -191,12 +190,6 @@ static int step(struct chain *chain, struct file_change *change,
 
 /* -------------------------------------------------------------------- links */
 
-static bool has_room(struct file_change *change)
-{
-	return change->steps++ < STEPS_MAX &&
-	       txn_room(change->txn) >= STEP_ROOM;
-}
-
 static int steps(struct chain *chain, struct file_change *change,
 		 struct tree *source)
 {
@@ -210,7 +203,7 @@ static int steps(struct chain *chain, struct file_change *change,
 	/* The first has room. */
 	while (!error && chain->done < share->blocks && !chain->full) {
 		error = step(chain, change, source);
-		if (!has_room(change))
+		if (!file_change_has_room_for(change, STEP_ROOM))
 			break;
 	}
 	if (error)

@@ -294,9 +294,13 @@ static void make_chains(struct script *script)
 	islands(script, "cut");
 	islands(script, "zeroed");
 	islands(script, "gone");
+	islands(script, "copied");
+	add(script, OP_CREATE, "copy");
 	add(script, OP_CREATE, "sparse");
 	range(script, OP_TRUNCATE, "sparse", 0, ISLANDS * 2 * BLOCK, 0);
 	cut_from_here(script);
+	copy(script, "copied", 0, "copy", 0, (ISLANDS * 2 - 1) * BLOCK);
+	range(script, OP_TRUNCATE, "copied", 0, 9 * BLOCK, 0);
 	range(script, OP_FALLOCATE, "punched", 1000, ISLANDS * 2 * BLOCK - 9000,
 	      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
 	range(script, OP_TRUNCATE, "cut", 0, 5000, 0);
