@@ -186,6 +186,35 @@ static void whole_files(void)
 	WORKS(flock(open("file", O_RDONLY), LOCK_UN));
 }
 
+/* Of every kind: with whoever had them they are gone. */
+static void the_dead_hold_nothing(void)
+{
+	int fd = make_open(), ends[2];
+	pid_t child;
+	char byte;
+
+	WORKS(pipe(ends));
+	child = fork();
+	if (child == 0) {
+		int a = make_open(), b = make_open();
+
+		record(a, F_SETLK, F_WRLCK, 0, 10);
+		record(b, F_OFD_SETLK, F_WRLCK, 20, 10);
+		flock(b, LOCK_EX);
+		if (write(ends[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	IS(read(ends[0], &byte, 1), 1);
+	FAILS(EAGAIN, record(fd, F_SETLK, F_WRLCK, 5, 1));
+	FAILS(EAGAIN, record(fd, F_SETLK, F_WRLCK, 25, 1));
+	FAILS(EWOULDBLOCK, flock(fd, LOCK_SH | LOCK_NB));
+	WORKS(kill(child, SIGKILL));
+	WORKS(waitpid(child, NULL, 0));
+	WORKS(record(fd, F_SETLK, F_WRLCK, 0, 0));
+	WORKS(flock(fd, LOCK_EX | LOCK_NB));
+}
+
 const struct family family_lock = {
 	.name = "lock",
 	.cases =
@@ -198,6 +227,7 @@ const struct family family_lock = {
 			CASE(deadlocks_are_found),
 			CASE(descriptions_have_records_of_their_own),
 			CASE(whole_files),
+			CASE(the_dead_hold_nothing),
 			CASES_END,
 		},
 };
