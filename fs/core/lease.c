@@ -76,7 +76,7 @@ typedef void link_fn(struct fs *fs, struct lease_link *link, void *arg);
 static void for_each_link(struct fs *fs, const struct lease_hash *hash,
 			  link_fn *fn, void *arg)
 {
-	for (unsigned i = 0; hash->heads && i < LEASE_BUCKETS; i++) {
+	for (unsigned i = 0; hash->count > 0 && i < LEASE_BUCKETS; i++) {
 		struct lease_link *link = hash->heads[i];
 
 		while (link) {

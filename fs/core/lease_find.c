@@ -27,6 +27,7 @@ void lease_hash_add(struct lease_hash *hash, struct lease_link *link)
 
 	link->next = *head;
 	*head = link;
+	hash->count++;
 }
 
 void lease_hash_remove(struct lease_hash *hash, struct lease_link *link)
@@ -36,6 +37,7 @@ void lease_hash_remove(struct lease_hash *hash, struct lease_link *link)
 	while (*at != link)
 		at = &(*at)->next;
 	*at = link->next;
+	hash->count--;
 }
 
 struct lease_file *lease_file_find_locked(struct fs *fs, uint64_t ino)

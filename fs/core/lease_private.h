@@ -36,6 +36,7 @@ struct lease_link {
 
 struct lease_hash {
 	struct lease_link **heads;
+	size_t count;
 };
 
 struct lease_piece {

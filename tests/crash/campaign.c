@@ -9,12 +9,15 @@
  */
 #include "crash/cut.h"
 #include "crash/live.h"
+#include "crash/watch.h"
 
 #include "trace/mutate.h"
 #include "util/log.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -284,6 +287,10 @@ static void run(struct campaign *campaign, struct images *images,
 	struct script script;
 	struct record record;
 
+	watch_begin(judge_output(),
+		    "crash_campaign --script=%s --seed=%llu --granularity=%s",
+		    kind->name, (unsigned long long)seed,
+		    granularity_names[granularity]);
 	/* Times lie apart: other seeds, other contents. */
 	atomic_store(&ticks, (seed + 1) * 100000);
 	randoms = seed;
@@ -376,6 +383,9 @@ static int work(struct campaign *campaign, unsigned job)
 	int granularity;
 	unsigned i;
 
+	/* Whole devices are copied often: their pages are kept. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	judge_open();
 	for (i = 0; i < CRASH_DEVICES; i++)
 		images_make(&images[i], i + 1, DEVICE_BYTES);

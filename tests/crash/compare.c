@@ -64,6 +64,21 @@ static bool word_is(const unsigned char *data, uint64_t size, uint64_t at,
 	return at + length <= size && memcmp(data + at, bytes, length) == 0;
 }
 
+/* Zero range makes the file longer before it zeroes what was there. */
+static bool word_is_grown(const struct shadow_node *node, unsigned alternate,
+			  uint64_t at, const unsigned char *bytes,
+			  size_t length)
+{
+	uint64_t old_size = node->alternate[alternate].size;
+	unsigned char word[WORD_BYTES] = { 0 };
+
+	if (!node->loose || at >= old_size || at + length > node->size)
+		return false;
+	memcpy(word, node->alternate[alternate].data + at,
+	       old_size - at < length ? old_size - at : length);
+	return memcmp(word, bytes, length) == 0;
+}
+
 static bool word_is_legal(const struct shadow_node *node, uint64_t at,
 			  const unsigned char *bytes, size_t length)
 {
@@ -73,7 +88,8 @@ static bool word_is_legal(const struct shadow_node *node, uint64_t at,
 		return true;
 	for (i = 0; i < node->alternates; i++)
 		if (word_is(node->alternate[i].data, node->alternate[i].size,
-			    at, bytes, length))
+			    at, bytes, length) ||
+		    word_is_grown(node, i, at, bytes, length))
 			return true;
 	return false;
 }

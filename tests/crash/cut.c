@@ -2,6 +2,7 @@
 #include "crash/cut.h"
 
 #include "crash/state.h"
+#include "crash/watch.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -164,6 +165,7 @@ static bool judge_one(struct walk *walk, const struct state *state,
 	judge.legal = walk->legal;
 	judge.legal_count = walk->legal_count;
 	put_state(walk, state);
+	watch_beat();
 	good = judge_state(&judge);
 	images_restore(cut->images, walk->doubt.durable);
 	cut->counts->judged++;

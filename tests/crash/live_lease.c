@@ -68,6 +68,14 @@ static void persist(struct live *live, unsigned device, uint64_t offset,
 	record_client_persist(device, offset, length);
 }
 
+static void copy(struct live *live, unsigned device, uint64_t offset,
+		 const unsigned char *bytes, size_t length)
+{
+	memcpy(device_at(live->fs->members.device[device], offset), bytes,
+	       length);
+	record_client_copy(device, offset, bytes, length);
+}
+
 static void take(struct live *live, struct request *request,
 		 struct live_slot *slot, const struct op *op)
 {
@@ -98,11 +106,32 @@ void live_lease_end(struct live *live, struct live_slot *slot)
 	slot->grant = NULL;
 }
 
+/* The client's own doing, on device memory. */
+static void change(struct live *live, const struct lease_grant *grant,
+		   const struct op *op)
+{
+	unsigned char *bytes = malloc(op->length);
+
+	pattern_fill(bytes, op->file, op->version, op->offset, op->length);
+	switch (op->kind) {
+	case OP_LEASE_STORE:
+		each_piece(live, grant, op, bytes, store);
+		break;
+	case OP_LEASE_WRITE:
+		each_piece(live, grant, op, bytes, copy);
+		record_client_fence(grant->device);
+		break;
+	default:
+		each_piece(live, grant, op, bytes, persist);
+		break;
+	}
+	free(bytes);
+}
+
 void live_lease(struct live *live, struct request *request, const struct op *op)
 {
 	struct live_slot *slot = &live->slot[op->slot];
 	unsigned thread = record_thread_now();
-	unsigned char *bytes;
 
 	if (op->kind == OP_LEASE) {
 		take(live, request, slot, op);
@@ -121,11 +150,7 @@ void live_lease(struct live *live, struct request *request, const struct op *op)
 			0);
 		return;
 	}
-	bytes = malloc(op->length);
-	pattern_fill(bytes, op->file, op->version, op->offset, op->length);
 	record_thread(thread + CLIENT_THREADS);
-	each_piece(live, slot->grant, op, bytes,
-		   op->kind == OP_LEASE_STORE ? store : persist);
+	change(live, slot->grant, op);
 	record_thread(thread);
-	free(bytes);
 }

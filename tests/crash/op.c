@@ -38,6 +38,7 @@ static const char *const names[OP_KINDS] = {
 	[OP_LEASE] = "lease",
 	[OP_LEASE_STORE] = "lease-store",
 	[OP_LEASE_PERSIST] = "lease-persist",
+	[OP_LEASE_WRITE] = "lease-write",
 	[OP_LEASE_SYNC] = "lease-sync",
 	[OP_LEASE_RETURN] = "lease-return",
 	[OP_COPY] = "copy",
@@ -413,6 +414,7 @@ void op_apply(struct shadow *shadow, const struct op *op, bool torn)
 		apply_bytes(shadow, op, true);
 		break;
 	case OP_WRITE:
+	case OP_LEASE_WRITE:
 	case OP_COPY:
 		apply_bytes(shadow, op, torn);
 		break;

@@ -50,6 +50,7 @@ enum op_kind {
 	OP_LEASE,	  /* slot's file, pages of [offset, offset + length) */
 	OP_LEASE_STORE,	  /* by the client, who tells nobody */
 	OP_LEASE_PERSIST, /* udax_persist(): client's own flush and fence */
+	OP_LEASE_WRITE,	  /* udax_pwrite(): durable when it returns */
 	OP_LEASE_SYNC,	  /* udax_msync(), by the daemon */
 	OP_LEASE_RETURN,
 	OP_COPY,	/* copy_file_range from path to path2 */

@@ -386,6 +386,7 @@ void op_perform(struct live *live, struct op *op)
 	case OP_LEASE:
 	case OP_LEASE_STORE:
 	case OP_LEASE_PERSIST:
+	case OP_LEASE_WRITE:
 	case OP_LEASE_SYNC:
 	case OP_LEASE_RETURN:
 		live_lease(live, request, op);

@@ -155,23 +155,36 @@ void record_mark(enum event_kind kind, unsigned op)
 	add((struct event){ .kind = (uint8_t)kind, .op = op }, NULL);
 }
 
-void record_client_store(unsigned device, uint64_t offset, const void *bytes,
-			 size_t length)
+static void client_stored(enum event_kind kind, unsigned device,
+			  uint64_t offset, const void *bytes, size_t length)
 {
-	add((struct event){ .kind = EVENT_CACHED,
+	add((struct event){ .kind = (uint8_t)kind,
 			    .device = (uint8_t)device,
 			    .offset = offset,
 			    .length = (uint32_t)length },
 	    bytes);
 }
 
-void record_client_persist(unsigned device, uint64_t offset, size_t length)
+void record_client_store(unsigned device, uint64_t offset, const void *bytes,
+			 size_t length)
 {
-	add((struct event){ .kind = EVENT_FLUSH,
-			    .device = (uint8_t)device,
-			    .offset = offset,
-			    .length = (uint32_t)length },
-	    NULL);
+	client_stored(EVENT_CACHED, device, offset, bytes, length);
+}
+
+void record_client_copy(unsigned device, uint64_t offset, const void *bytes,
+			size_t length)
+{
+	client_stored(EVENT_STORE, device, offset, bytes, length);
+}
+
+void record_client_fence(unsigned device)
+{
 	add((struct event){ .kind = EVENT_DRAIN, .device = (uint8_t)device },
 	    NULL);
+}
+
+void record_client_persist(unsigned device, uint64_t offset, size_t length)
+{
+	client_stored(EVENT_FLUSH, device, offset, NULL, length);
+	record_client_fence(device);
 }

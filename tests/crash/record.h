@@ -69,6 +69,10 @@ void record_mark(enum event_kind kind, unsigned op);
 /* What a client does by itself, without the device layer. */
 void record_client_store(unsigned device, uint64_t offset, const void *bytes,
 			 size_t length);
+/* Past the caches: durable at the client's fence. */
+void record_client_copy(unsigned device, uint64_t offset, const void *bytes,
+			size_t length);
+void record_client_fence(unsigned device);
 void record_client_persist(unsigned device, uint64_t offset, size_t length);
 
 #endif

@@ -31,7 +31,8 @@ struct op *script_add(struct script *script, struct op op)
 				      script->room * sizeof(*script->ops));
 	}
 	op.version = ++script->version;
-	if (op.kind == OP_WRITE || op.kind == OP_LEASE_STORE)
+	if (op.kind == OP_WRITE || op.kind == OP_LEASE_STORE ||
+	    op.kind == OP_LEASE_WRITE)
 		op.file = (uint32_t)shadow_find(&script->shadow, op.path) + 1;
 	script->ops[script->count] = op;
 	op_apply(&script->shadow, &op, false);
@@ -487,7 +488,9 @@ static void make_lease(struct script *script)
 	lease(script, OP_LEASE, 0, 10 * BLOCK);
 	lease(script, OP_LEASE_STORE, 100, 1000);
 	lease(script, OP_LEASE_PERSIST, 100, 1000);
+	lease(script, OP_LEASE_WRITE, 4000, 9000);
 	lease(script, OP_LEASE_STORE, 9000, 300);
+	lease(script, OP_LEASE_WRITE, 20001, 17);
 	lease(script, OP_LEASE_STORE, 30000, 17);
 	lease(script, OP_LEASE_SYNC, 0, 10 * BLOCK);
 	put(script, "other", 10, 4000);

@@ -329,9 +329,80 @@ static bool sync_one(struct chance *chance)
 	return true;
 }
 
+/* ------------------------------------------------------------------ leases */
+
+static void lease_op(struct chance *chance, struct op op, enum op_kind kind)
+{
+	op.kind = kind;
+	script_add(chance->script, op);
+}
+
+/* Stores of a client: lost, made durable, or in place at once. */
+static void store_some(struct chance *chance, struct op whole, uint64_t size)
+{
+	static const enum op_kind durable[] = { OP_LEASE_PERSIST, OP_LEASE_SYNC,
+						OP_FSYNC };
+	struct op op = whole;
+
+	op.offset = below(chance, size);
+	op.length = 1 + below(chance, size - op.offset);
+	switch (below(chance, 4)) {
+	case 0:
+		lease_op(chance, op, OP_LEASE_WRITE);
+		break;
+	case 1:
+		lease_op(chance, op, OP_WRITE);
+		break;
+	default:
+		lease_op(chance, op, OP_LEASE_STORE);
+		if (below(chance, 2))
+			lease_op(chance, whole, durable[below(chance, 3)]);
+		break;
+	}
+}
+
+/* From the open to the last close, so that nobody else's call has to wait for
+ * a client. Three stores at most are in doubt: as many as a shadow knows. One
+ * device: a lease ends where a file goes on on another one. */
+static bool lease_some(struct chance *chance)
+{
+	unsigned stores = 1 + (unsigned)below(chance, 3);
+	struct op op = blank(chance, OP_OPEN);
+	const struct shadow_node *node = any_file(chance, op.path);
+	uint64_t size = node ? node->size : 0;
+
+	op.slot = chance->thread * 2 + (unsigned)below(chance, 2);
+	if (chance->script->devices > 1 || size == 0 || op.path[0] == '@' ||
+	    chance->script->shadow.slot[op.slot] != NODE_NONE)
+		return false;
+	script_add(chance->script, op);
+	op.length = size;
+	lease_op(chance, op, OP_LEASE);
+	while (stores-- > 0)
+		store_some(chance, op, size);
+	lease_op(chance, op, OP_LEASE_RETURN);
+	lease_op(chance, op, OP_FSYNC); /* what an ended lease has left */
+	lease_op(chance, op, OP_CLOSE);
+	return true;
+}
+
+/* ----------------------------------------------------------------- devices */
+
+/* Its removal is begun and taken back. */
+static bool cancel(struct chance *chance)
+{
+	struct op op = blank(chance, OP_CANCEL);
+
+	if (chance->script->devices < 2)
+		return false;
+	op.flags = 1;
+	script_add(chance->script, op);
+	return true;
+}
+
 static bool any_op(struct chance *chance)
 {
-	switch (below(chance, 18)) {
+	switch (below(chance, 20)) {
 	case 0:
 	case 1:
 	case 2:
@@ -359,6 +430,10 @@ static bool any_op(struct chance *chance)
 	case 15:
 	case 16:
 		return copy_some(chance);
+	case 17:
+		return lease_some(chance);
+	case 18:
+		return cancel(chance);
 	default:
 		return sync_one(chance);
 	}
@@ -440,9 +515,34 @@ void script_random_one(struct script *script)
 	run(script, 1);
 }
 
+/* Without the second device new files are possible, old ones may not be. */
+static void without_one(struct script *script)
+{
+	struct op op = { .kind = OP_REMOVE, .flags = 1 };
+	unsigned i;
+
+	alone(script, OP_MOUNT);
+	script_add(script, op);
+	op = (struct op){ .kind = OP_MKDIR, .path = "new", .mode = 0755 };
+	script_add(script, op);
+	for (i = 0; i < 4; i++) {
+		op = (struct op){ .kind = OP_CREATE, .mode = 0600 };
+		snprintf(op.path, sizeof(op.path), "new/%u", i);
+		script_add(script, op);
+		op.kind = OP_WRITE;
+		op.length = 1 + script_random(script, 20000);
+		script_add(script, op);
+	}
+	alone(script, OP_UNMOUNT);
+	alone(script, OP_MOUNT); /* with all: it is taken back */
+	some_ops(script, 1, 6);
+	alone(script, OP_UNMOUNT);
+}
+
 void script_random_two(struct script *script)
 {
 	run(script, 1);
+	without_one(script);
 }
 
 void script_random_threads(struct script *script)
