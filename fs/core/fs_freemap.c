@@ -5,7 +5,6 @@
 #include "alloc/bits.h"
 #include "media/freemap.h"
 #include "media/layout.h"
-#include "trace/mutate.h"
 #include "util/log.h"
 
 #include <errno.h>
@@ -130,8 +129,7 @@ int fs_freemap_save(struct fs *fs, unsigned index)
 	freemap_seal(map);
 	device_copy(device, device_at(device, sb->freemap_start * BLOCK_BYTES),
 		    map, sb->freemap_blocks * BLOCK_BYTES);
-	if (!mutated(MUTATE_FREEMAP_DRAIN))
-		device_drain(device);
+	device_drain(device);
 	free(map);
 	return device_failed(device) ? -EIO : 0;
 }

@@ -93,6 +93,26 @@ static int write_others(struct fs *fs)
 	return err;
 }
 
+/*
+ * What a member says of itself may stand in caches alone, if the daemon that
+ * wrote it died then: it is on the media before the roll says it.
+ */
+static void settle_others(struct fs *fs)
+{
+	unsigned i;
+
+	for (i = 0; i < fs->device_count; i++) {
+		struct device *device = fs->members.device[i];
+		uint64_t second =
+			superblock_second_offset(fs->devices[i].sb.size_blocks);
+
+		if (!writes(fs, i) || mutated(MUTATE_SUPER_SETTLE))
+			continue;
+		device_persist(device, device_at(device, 0), BLOCK_BYTES);
+		device_persist(device, device_at(device, second), BLOCK_BYTES);
+	}
+}
+
 int fs_super_begin(struct fs *fs, const struct fs_join *join)
 {
 	superblock_media *truth = &fs_metadata(fs)->sb;
@@ -106,6 +126,7 @@ int fs_super_begin(struct fs *fs, const struct fs_join *join)
 		if (fs->members.device[i])
 			truth->roll[i].generation =
 				fs->devices[i].sb.generation;
+	settle_others(fs);
 	truth->generation++;
 	truth->flags &= ~SUPERBLOCK_CLEAN;
 	err = write_one(fs, fs->metadata_device);

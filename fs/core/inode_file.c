@@ -113,7 +113,12 @@ static int add_chunk(struct fs *fs, inode_media **slots)
 	addr = addr_make(fs->metadata_device, start * BLOCK_BYTES);
 	edit_begin(&edit, fs);
 	txn_took(edit.txn, addr, CHUNK_BLOCKS);
-	return edit_end(&edit, append_extent(&edit, addr));
+	err = edit_end(&edit, append_extent(&edit, addr));
+	if (mutated(MUTATE_CHUNK_ZERO) && !err) {
+		device_set(device, *slots, 0, INODE_CHUNK_BYTES);
+		device_drain(device);
+	}
+	return err;
 }
 
 static int grow_locked(struct fs *fs)

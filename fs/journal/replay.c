@@ -75,7 +75,8 @@ static int store_record(const struct area *area, const record_media *record,
 		home = area_home(area, item->addr);
 		device_copy_cached(device, home, record_item_bytes(item),
 				   item->length_bytes);
-		device_flush(device, home, item->length_bytes);
+		if (!mutated(MUTATE_REPLAY_FLUSH))
+			device_flush(device, home, item->length_bytes);
 	}
 	return 0;
 }
@@ -141,7 +142,7 @@ static int store_all(const struct area *area, struct area_cursor cursor,
 	if (error)
 		return error;
 	for (i = 0; i < DEVICES_MAX; i++)
-		if (area->members->device[i] && !mutated(MUTATE_REPLAY_DRAIN))
+		if (area->members->device[i])
 			device_drain(area->members->device[i]);
 	return 0;
 }

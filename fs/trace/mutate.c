@@ -16,7 +16,7 @@ static const char *const names[MUTATION_SITES] = {
 	[MUTATE_PENDING_FREE] = "pending-free",
 	[MUTATE_PUBLISH_FIRST] = "publish-first",
 	[MUTATE_REPLAY_SECURE] = "replay-secure",
-	[MUTATE_REPLAY_DRAIN] = "replay-drain",
+	[MUTATE_REPLAY_FLUSH] = "replay-flush",
 	[MUTATE_DATA_DRAIN] = "data-drain",
 	[MUTATE_OVERWRITE_DRAIN] = "overwrite-drain",
 	[MUTATE_CHUNK_ZERO] = "chunk-zero",
@@ -26,8 +26,8 @@ static const char *const names[MUTATION_SITES] = {
 	[MUTATE_LEASE_FLUSH] = "lease-flush",
 	[MUTATE_SUPER_FENCES] = "super-fences",
 	[MUTATE_SUPER_COPIES] = "super-copies",
+	[MUTATE_SUPER_SETTLE] = "super-settle",
 	[MUTATE_FREEMAP_AFTER] = "freemap-after",
-	[MUTATE_FREEMAP_DRAIN] = "freemap-drain",
 	[MUTATE_ORPHAN_ORDER] = "orphan-order",
 };
 

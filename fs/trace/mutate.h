@@ -24,19 +24,19 @@ enum mutation_site {
 	MUTATE_PENDING_FREE,	   /* metadata's before the tail has moved */
 	MUTATE_PUBLISH_FIRST,	   /* a new lineage before the checkpoint */
 	MUTATE_REPLAY_SECURE,	   /* replay trusts records in the caches */
-	MUTATE_REPLAY_DRAIN,	   /* homes are not fenced after it */
+	MUTATE_REPLAY_FLUSH,	   /* nor does it flush homes */
 	/* core: */
 	MUTATE_DATA_DRAIN,	/* data is not durable before the commit */
 	MUTATE_OVERWRITE_DRAIN, /* nor, in place, before the answer */
-	MUTATE_CHUNK_ZERO,	/* new slots of the inode file: not zeroed */
-	MUTATE_CHUNK_DRAIN,	/* not durable before the commit */
+	MUTATE_CHUNK_ZERO,	/* new slots are zeroed after the commit */
+	MUTATE_CHUNK_DRAIN,	/* or before, but not durable then */
 	MUTATE_XATTR_DRAIN,	/* nor a value's blocks */
 	MUTATE_PENDING_MARK,	/* a hole's edges are zeroed before its mark */
 	MUTATE_LEASE_FLUSH,	/* fsync: stores of leases are not flushed */
 	MUTATE_SUPER_FENCES,	/* none behind superblocks */
 	MUTATE_SUPER_COPIES,	/* none between the two copies */
+	MUTATE_SUPER_SETTLE,	/* a roll says what is in caches alone */
 	MUTATE_FREEMAP_AFTER,	/* free maps after the clean mark */
-	MUTATE_FREEMAP_DRAIN,	/* not durable before it */
 	MUTATE_ORPHAN_ORDER, /* an orphan's blocks are marked before it goes */
 	MUTATION_SITES
 };

@@ -200,13 +200,14 @@ static void try_state(void *arg, const struct state *state)
 	struct walk *walk = arg;
 	struct cut *cut = walk->cut;
 	char verdict[VERDICT_BYTES];
-	uint64_t number = walk->outer ? 0 : cut->counts->made++;
+	uint64_t number = walk->outer ? 0 : cut->made++;
 	uint64_t lot = ((walk->outer ? walk->tried : number) + 1) * MIX ^
 		       walk->cut->random * MIX;
 	uint64_t hash;
 
 	if (walk->failed)
 		return;
+	cut->counts->made += walk->outer == NULL;
 	if (walk->outer && walk->tried++ > RECOVERY_STATES)
 		return;
 	hash = state_hash(&walk->doubt, state);
@@ -292,7 +293,7 @@ static bool is_enough(const struct walk *walk)
 
 	return walk->failed || (walk->outer && walk->tried > RECOVERY_STATES) ||
 	       (cut->options->only != NO_STATE && !walk->outer &&
-		cut->counts->made > cut->options->only) ||
+		cut->made > cut->options->only) ||
 	       (cut->options->states_max &&
 		cut->counts->judged >= cut->options->states_max);
 }
@@ -325,8 +326,7 @@ static bool record_recovery(struct walk *outer, const struct state *state,
 	good = judge_one(outer, state, 1, verdict);
 	record_end();
 	if (!good)
-		say_failure(outer, state, outer->cut->counts->made - 1,
-			    verdict);
+		say_failure(outer, state, outer->cut->made - 1, verdict);
 	return good;
 }
 

@@ -47,6 +47,7 @@ struct cut {
 	struct seen *seen;
 	struct cut_counts *counts;
 	uint64_t random;
+	uint64_t made; /* of this record */
 	/* A failing state: where, how it was made, what is wrong. */
 	uint64_t failed_state;
 	char failure[VERDICT_BYTES + 512];

@@ -74,9 +74,12 @@ static bool is_alone(const struct op *op)
 /* Others get in where a thread has stored what it has not fenced yet. */
 static void let_others(const char *point)
 {
-	(void)point;
+	bool long_enough_to_write = strcmp(point, "journal-record-written") ==
+				    0;
+
 	if (random() % 4 == 0)
-		usleep((useconds_t)(random() % 300));
+		usleep((useconds_t)(random() %
+				    (long_enough_to_write ? 2000 : 300)));
 }
 
 /* Thread 0 is ourselves. */

@@ -351,9 +351,9 @@ static void make_rivals(struct script *script)
 	add(script, OP_CREATE, "filler");
 	for (thread = 0; thread < 3; thread++) {
 		snprintf(path, sizeof(path), "f%u", thread);
-		file(script, path, 12 * BLOCK);
+		file(script, path, 9 * BLOCK);
 	}
-	range(script, OP_FILL, "filler", 0, 10 * BLOCK, 0);
+	range(script, OP_FILL, "filler", 0, 4 * BLOCK, 0);
 	add(script, OP_UNMOUNT, "");
 	add(script, OP_MOUNT, "");
 	cut_from_here(script);

@@ -9,6 +9,7 @@
 
 #define WORD_BYTES 8u
 #define SECTOR_BYTES 512u
+#define EACH 12 /* so many times as many states may leave out one unit */
 
 static uint64_t lot(uint64_t salt, uint64_t what)
 {
@@ -261,11 +262,12 @@ void states_each(const struct doubt *doubt, size_t since, unsigned about,
 	for (i = 0; i < doubt->devices && doubt->devices > 1; i++)
 		give(&each, STATE_MEMBER, i, 0);
 	find_fresh(&each, since);
-	if (each.fresh_count * 2 <= about)
-		for (i = 0; i < each.fresh_count; i++) {
+	for (i = 0; i < each.fresh_count; i++) {
+		if (each.fresh_count <= about * EACH)
 			give(&each, STATE_MISSING, each.fresh[i], 0);
+		if (each.fresh_count * 2 <= about)
 			give(&each, STATE_ALONE, each.fresh[i], 0);
-		}
+	}
 	for (i = 0; i < about; i++)
 		if (i % 2)
 			give_chance(&each, since);

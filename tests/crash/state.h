@@ -36,8 +36,9 @@ void state_print(const struct doubt *doubt, const struct state *state,
 		 char *text, size_t text_bytes);
 
 /*
- * States of this moment, about so many: nothing and all always, then single
- * units, those touched since event `since` above all, then by chance.
+ * States of this moment, about so many: nothing and all always, then each unit
+ * missing that was touched since event `since` (a dozen times as many at most),
+ * then single units, those above all, then by chance.
  */
 typedef void state_fn(void *arg, const struct state *state);
 void states_each(const struct doubt *doubt, size_t since, unsigned about,

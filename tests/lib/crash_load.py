@@ -276,10 +276,12 @@ def found(top):
 
 
 def torn(old, new, there):
-    """Between two states of a file: the size of one, units of either."""
-    if len(there) not in (len(old), len(new)):
+    """Between two states of a file: units of either; the size of one, or one at
+    which a page ends: a kernel that caches hands a write over in pieces."""
+    grows = len(old) < len(there) < len(new) and len(there) % 4096 == 0
+    if len(there) not in (len(old), len(new)) and not grows:
         return False
-    old, new = old.ljust(len(there), b"\0"), new.ljust(len(there), b"\0")
+    old, new = old.ljust(len(there), b"\0"), new[:len(there)].ljust(len(there), b"\0")
     return all(there[i:i + 8] in (old[i:i + 8], new[i:i + 8]) for i in range(0, len(there), 8))
 
 

@@ -485,6 +485,49 @@ START_TEST(a_second_superblock_that_lags_is_written_first)
 }
 END_TEST
 
+static unsigned settled; /* of device 1, before device 0 is stored to */
+
+static void note_first_store(struct device *device, const void *to,
+			     size_t length_bytes, bool cached)
+{
+	(void)device, (void)to, (void)length_bytes, (void)cached;
+	stores++;
+}
+
+static void note_settling(struct device *device, const void *from,
+			  size_t length_bytes)
+{
+	uint64_t offset = device_offset(device, from);
+
+	if (stores > 0 || strcmp(device->path, fixture_path("1")) != 0)
+		return;
+	if (length_bytes == BLOCK_BYTES && offset == 0)
+		settled |= 1;
+	if (length_bytes == BLOCK_BYTES &&
+	    offset == DEVICE_SIZE_BYTES - BLOCK_BYTES)
+		settled |= 2;
+}
+
+/* What another member says may be in caches alone: the roll repeats it. */
+START_TEST(others_are_on_the_media_before_the_roll_says_so)
+{
+	static const struct device_recorder recorder = {
+		.stored = note_first_store, .flushed = note_settling
+	};
+
+	core_format(2, "32M");
+	core_mount(2);
+	core_unmount();
+	stores = settled = 0;
+	device_set_recorder(&recorder);
+	core_mount(2);
+	device_set_recorder(NULL);
+	ck_assert_uint_eq(settled, 3);
+	core_unmount();
+	core_fsck(2);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- removal */
 
 /* As removal.c does it. */
@@ -693,6 +736,7 @@ int main(void)
 	tcase_add_test(rules, devices_of_two_filesystems_are_refused);
 	tcase_add_loop_test(
 		rules, a_second_superblock_that_lags_is_written_first, 0, 2);
+	tcase_add_test(rules, others_are_on_the_media_before_the_roll_says_so);
 	tcase_add_test(rules, a_data_device_retires_and_the_rest_goes_on);
 	tcase_add_test(rules, a_device_retires_while_names_change);
 	tcase_add_test(rules, a_crash_after_a_removal_loses_nothing);
