@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * cow.h -- a private copy where the kernel has none: devdax knows no
- * MAP_PRIVATE
+ * MAP_PRIVATE, and a device larger than memory gets none
  *
  * Private to fs/device. The device is mapped shared and read-only. The first
  * store to a unit raises SIGSEGV; the handler copies the unit to anonymous

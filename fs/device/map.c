@@ -167,7 +167,9 @@ static int map_whole(struct device *device, char *why, size_t why_bytes)
 		return err;
 	err = map_once(device, offset, device->options.read_only,
 		       device->options.private_copy);
-	if (err == PMEM2_E_SRC_DEVDAX_PRIVATE) {
+	/* Nor does it promise as much memory as a large device has. */
+	if (err == PMEM2_E_SRC_DEVDAX_PRIVATE ||
+	    (err == -ENOMEM && device->options.private_copy)) {
 		device->map->cow = device_cow_create(device);
 		err = device->map->cow ? map_once(device, offset, true, false)
 				       : -ENOMEM;

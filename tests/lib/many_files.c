@@ -5,8 +5,9 @@
  *
  * Folders d0, d1, ... with files f0, f1, ... in each. Every fourth file owns a
  * block (allocated, not written, so that the device file stays sparse), the
- * others hold their number as text, inline. What the log does with each is what
- * it does with any program's; PMEM2_FORCE_GRANULARITY=BYTE spares the msyncs.
+ * others hold their number as text, inline; or (-e) each has so many extents of
+ * a block. What the log does with each is what it does with any program's;
+ * PMEM2_FORCE_GRANULARITY=BYTE spares the msyncs.
  */
 #include "core/dir.h"
 #include "core/file.h"
@@ -15,6 +16,7 @@
 #include "core/request.h"
 
 #include <errno.h>
+#include <linux/falloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +30,7 @@ static struct {
 	struct request request;
 	unsigned long files;
 	unsigned long in_folder;
+	unsigned long extents; /* in each file; 0: as above */
 	bool crash;
 } many = { .in_folder = 1000 };
 
@@ -50,6 +53,20 @@ static int make(struct inode *dir, const char *name, mode_t mode,
 	return err;
 }
 
+/* Every other block of twice as many. */
+static int scatter(struct inode *inode)
+{
+	const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	int err = file_fallocate(&many.request, inode, 0, 0,
+				 (off_t)(2 * many.extents * BLOCK_BYTES));
+
+	for (unsigned long i = 0; i < many.extents && !err; i++)
+		err = file_fallocate(&many.request, inode, punch,
+				     (off_t)((2 * i + 1) * BLOCK_BYTES),
+				     BLOCK_BYTES);
+	return err;
+}
+
 static int fill(struct inode *inode, unsigned long number)
 {
 	char text[32];
@@ -59,8 +76,10 @@ static int fill(struct inode *inode, unsigned long number)
 
 	if (err)
 		return err;
-	if (number % BLOCK_OWNERS == 0) {
-		err = file_fallocate(&many.request, inode, 0, 0, 4096);
+	if (many.extents > 0) {
+		err = scatter(inode);
+	} else if (number % BLOCK_OWNERS == 0) {
+		err = file_fallocate(&many.request, inode, 0, 0, BLOCK_BYTES);
 	} else {
 		done = file_write(&many.request, inode, text, (size_t)length, 0,
 				  false);
@@ -118,10 +137,13 @@ static bool options(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "d:x")) != -1) {
+	while ((option = getopt(argc, argv, "d:e:x")) != -1) {
 		switch (option) {
 		case 'd':
 			many.in_folder = strtoul(optarg, NULL, 10);
+			break;
+		case 'e':
+			many.extents = strtoul(optarg, NULL, 10);
 			break;
 		case 'x':
 			many.crash = true;
@@ -143,8 +165,8 @@ int main(int argc, char **argv)
 	int err;
 
 	if (!options(argc, argv)) {
-		fputs("usage: many_files [-d FILES_IN_A_FOLDER] [-x] FILES "
-		      "DEVICE...\n  -x ends without an unmount\n",
+		fputs("usage: many_files [-d FILES_IN_A_FOLDER] [-e EXTENTS] "
+		      "[-x] FILES DEVICE...\n  -x ends without an unmount\n",
 		      stderr);
 		return 2;
 	}

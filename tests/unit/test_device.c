@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define MIB (1ull << 20)
@@ -130,6 +131,29 @@ START_TEST(private_copy_leaves_the_file_as_it_was)
 	device = fixture_open("a", READ_ONLY);
 	ck_assert_int_eq(device->base[0], 7);
 	ck_assert_int_eq(device->base[MIB - 1], 7);
+	device_close(device);
+}
+END_TEST
+
+/* Twice what the kernel would promise. */
+START_TEST(private_copy_of_a_device_larger_than_memory)
+{
+	struct sysinfo info;
+	struct device *device;
+	uint64_t bytes;
+
+	ck_assert_int_eq(sysinfo(&info), 0);
+	bytes = 2 * ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
+	fixture_create("a");
+	ck_assert_int_eq(truncate(fixture_path("a"), (off_t)bytes), 0);
+	device = fixture_open("a", PRIVATE_COPY);
+	device->base[5] = 1;
+	device->base[bytes - DEVICE_PAGE_BYTES] = 2;
+	ck_assert_int_eq(device->base[5], 1);
+	device_close(device);
+	device = fixture_open("a", READ_ONLY);
+	ck_assert_int_eq(device->base[5], 0);
+	ck_assert_int_eq(device->base[bytes - DEVICE_PAGE_BYTES], 0);
 	device_close(device);
 }
 END_TEST
@@ -290,6 +314,7 @@ static void add_opening(Suite *suite)
 	tcase_add_test(opening, failed_opens_leave_no_descriptor_and_no_lock);
 	tcase_add_test(opening, read_only_reads_and_its_stores_fault);
 	tcase_add_test(opening, private_copy_leaves_the_file_as_it_was);
+	tcase_add_test(opening, private_copy_of_a_device_larger_than_memory);
 	tcase_add_test(opening, read_guarded_stays_inside_the_device);
 	tcase_add_test(opening,
 		       an_emulated_device_has_its_space_from_the_start);
