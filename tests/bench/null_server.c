@@ -56,6 +56,8 @@ static void null_init(void *owner, struct fuse_conn_info *conn)
 	conn->want &= ~(
 		unsigned int)(FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_SPLICE_READ |
 			      FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	/* So that it asks for them as often. */
+	conn->want |= conn->capable & FUSE_CAP_POSIX_ACL;
 }
 
 static void null_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -170,6 +172,13 @@ static void null_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
 	fuse_reply_write(req, size);
 }
 
+/* Nobody has any; without this the kernel would not ask again. */
+static void null_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+			  size_t size)
+{
+	fuse_reply_err(req, ENODATA);
+}
+
 static struct fuse_lowlevel_ops null_ops = {
 	.init = null_init,
 	.lookup = null_lookup,
@@ -181,6 +190,7 @@ static struct fuse_lowlevel_ops null_ops = {
 	.fsync = null_fsync,
 	.read = null_read,
 	.write = null_write,
+	.getxattr = null_getxattr,
 };
 
 static int prepare_bytes(void)
