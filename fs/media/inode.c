@@ -71,6 +71,7 @@ static bool ranges_fit(const inode_media *inode)
 		return false;
 	if (inode->pending_end != 0 &&
 	    (inode->pending_start >= inode->pending_end ||
+	     inode->pending_end > FILE_BLOCKS_MAX << BLOCK_SHIFT ||
 	     inode->format != INODE_EXTENTS))
 		return false;
 	if (inode->home_device >= ADDR_DEVICES_MAX)

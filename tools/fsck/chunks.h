@@ -16,11 +16,11 @@
 #define INODES_PER_BLOCK (BLOCK_BYTES / INODE_BYTES)
 #define CHUNK_BLOCKS (INODE_CHUNK_BYTES / BLOCK_BYTES)
 
-/* Without gaps on one device, it has no block beyond the device's own number. */
+/* Without gaps on one device, it has no more blocks than the device. */
 bool chunks_possible(const struct fsck *fsck, uint64_t block, uint64_t blocks);
 /*
- * Do the inodes there say that they are these blocks of the inode file? Chunk by
- * chunk, by what most of its blocks say, if the first one does not.
+ * Do the inodes there say that they are these blocks of the inode file? Chunk
+ * by chunk, by what most of its blocks say, if the first one does not.
  */
 bool chunks_agree(const struct fsck *fsck, uint64_t block, uint64_t addr,
 		  uint64_t blocks);

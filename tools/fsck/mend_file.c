@@ -228,7 +228,6 @@ static void cut_overlap(struct mending *mending, struct piece *held,
 		return;
 	/* it is more often a length that is wrong than a key */
 	if ((held->suspect || !next->suspect) && next->key > held->key) {
-		mending->lost += end - next->key;
 		held->extent.blocks = (uint32_t)(next->key - held->key);
 		return;
 	}
@@ -246,7 +245,6 @@ static void cut_at_end(struct mending *mending, struct piece *piece)
 
 	if (piece->extent.blocks <= most)
 		return;
-	mending->lost += piece->extent.blocks - most;
 	piece->extent.blocks = (uint32_t)most;
 	piece->suspect = true;
 }

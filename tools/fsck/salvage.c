@@ -104,7 +104,9 @@ static void salvage_ranges(inode_media *out)
 		out->ctime_ns = 0;
 	if (out->btime_ns >= NS_PER_S)
 		out->btime_ns = 0;
-	if (out->pending_end != 0 && out->pending_start >= out->pending_end)
+	if (out->pending_end != 0 &&
+	    (out->pending_start >= out->pending_end ||
+	     out->pending_end > FILE_BLOCKS_MAX << BLOCK_SHIFT))
 		out->pending_start = out->pending_end = 0;
 	if (out->home_device >= ADDR_DEVICES_MAX)
 		out->home_device = 0;
