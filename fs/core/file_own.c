@@ -67,7 +67,9 @@ void file_own_entries_back(struct file_change *change)
 	extent_map_init(&map, change->fs, NULL, inode->ino, inode->media);
 	while (!error && !extent_first(change->fs, &map, at, end, &run)) {
 		at = extent_end(&run);
-		if (extent_is_written(&run))
+		/* What is leased in between has not moved. */
+		if (extent_is_written(&run) &&
+		    !entry_table_has_leases(table, run.start, at - 1))
 			error = put_entries(table, &run);
 	}
 	/* A device that is going: the kernel is asked for all its pages. */

@@ -548,6 +548,43 @@ START_TEST(a_lease_in_the_way_leaves_the_entries)
 }
 END_TEST
 
+/* The kernel's entries of what a write made its own before it met the lease
+ * come back, also around another lease. */
+START_TEST(a_lease_in_the_way_of_a_write_leaves_the_entries)
+{
+	struct entry_table *table;
+	struct entry_info info;
+	uint64_t id[2];
+
+	share_all();
+	choose(target);
+	ck_assert_int_eq(fixture_write(bytes, BLOCK_BYTES, BLOCK_BYTES),
+			 BLOCK_BYTES);
+	ck_assert_int_eq(fixture_write(bytes, BLOCK_BYTES, 3 * BLOCK_BYTES),
+			 BLOCK_BYTES);
+	fill_as_reader(target);
+	is_writer_again(target);
+	table = &atomic_load(&target->active)->entries;
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t page = i ? 4 : 1;
+
+		ck_assert_int_ge(entry_table_delete_range(table, page, page,
+							  ENTRY_OF_KERNEL),
+				 0);
+		id[i] = lease_of(target, page, 1, false);
+	}
+	ck_assert_int_eq(fixture_write(bytes, 5 * BLOCK_BYTES, 0), -EBUSY);
+	for (unsigned page = 0; page < 5; page += 2) {
+		ck_assert(entry_lookup(table, page, &info));
+		ck_assert_uint_eq(info.device_page,
+				  place(source) / BLOCK_BYTES + page);
+		choose(target);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		return_lease(id[i]);
+}
+END_TEST
+
 START_TEST(a_pin_keeps_what_it_shows)
 {
 	uint64_t id, pin;
@@ -746,6 +783,7 @@ int main(void)
 	tcase_add_test(share, a_writable_lease_is_of_blocks_of_its_own);
 	tcase_add_test(share, two_files_leases_of_a_block_are_two_references);
 	tcase_add_test(share, a_lease_in_the_way_leaves_the_entries);
+	tcase_add_test(share, a_lease_in_the_way_of_a_write_leaves_the_entries);
 	tcase_add_test(share, a_pin_keeps_what_it_shows);
 	tcase_add_test(share, a_write_without_space_changes_nothing);
 	tcase_add_test(share, a_copy_leaves_the_reserve);
