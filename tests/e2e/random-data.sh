@@ -7,7 +7,7 @@
 . "${srcdir:-.}/tests/lib/functions.sh"
 requires_fuse
 seeds=$((${UDAX_SEEDS:-10} / 10))
-first=${UDAX_SEED:-$RANDOM}
+first=${UDAX_SEED:-$(short_long 1 "$RANDOM")}
 plan $((1 + seeds * 3))
 diag "UDAX_SEED=$first, $seeds of them"
 

@@ -9,7 +9,7 @@ requires_fuse
 [ "$(id -u)" = 0 ] || skip_all "needs root"
 requires mkfs.ext4
 seeds=$((${UDAX_SEEDS:-10} / 10))
-first=${UDAX_SEED:-$RANDOM}
+first=${UDAX_SEED:-$(short_long 1 "$RANDOM")}
 shadow=$work/shadow
 mkdir "$shadow"
 defer umount -l "$shadow"
