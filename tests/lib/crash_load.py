@@ -209,7 +209,8 @@ def with_fd(path, flags, do):
 
 
 def store(fd, at, data):
-    with mmap.mmap(fd, 0) as m:
+    size = os.fstat(fd).st_size         # of a daemon that is gone mmap would ask in vain: EINVAL
+    with mmap.mmap(fd, size) as m:
         m[at:at + len(data)] = data
         m.flush()
 
