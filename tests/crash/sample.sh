@@ -24,7 +24,7 @@ judged() {
 
 echo 1..3
 n=0
-judged "each operation" --dense=2 --again=150 --granularity=cache_line
+judged "each operation" --dense=1 --again=150 --granularity=cache_line
 judged "by chance, pages" --script=random --seeds=2 --dense=3 --again=100 \
 	--granularity=page
 judged "by chance, several threads" --script=threads --seeds=2 --dense=3 \
