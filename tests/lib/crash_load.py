@@ -234,6 +234,14 @@ def perform(top, verb, a):
         getattr(os, verb)(path, *a[1:])
 
 
+def is_there(top, device):
+    """The mount that we began on: else it is what the daemon's death looks like."""
+    try:
+        return os.stat(top).st_dev == device
+    except OSError:
+        return False
+
+
 def work(top, seed, worker):
     said = f"{seed} {worker} "
     world = World(said)
@@ -241,13 +249,14 @@ def work(top, seed, worker):
     os.umask(0)
     try:
         os.mkdir(top)
+        device = os.stat(top).st_dev
         while True:
             os.write(1, f"{said}{world.n}\n".encode())
             verb, arguments = world.next()
             perform(top, verb, arguments)
             world.apply(verb, arguments)
     except OSError as e:
-        if e.errno not in (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO):
+        if e.errno not in (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO) and is_there(top, device):
             os.write(1, f"{said}failed: {verb} {arguments[0]}: {e}\n".encode())
 
 
