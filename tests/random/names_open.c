@@ -144,6 +144,8 @@ static long change(int fd, uint64_t kind)
 	gid_t gid = any_gid();
 	off_t size = (off_t)chance(9000);
 
+	if (uid == (uid_t)-1 && gid == (gid_t)-1)
+		gid = 12003; /* as in step_chown() */
 	note_more(" %o %d %d %lld", mode, (int)uid, (int)gid, (long long)size);
 	switch (kind) {
 	case 0:
