@@ -21,7 +21,8 @@ names=()
 for name in "${stressors[@]}"; do
 	grep -qx -- "$name" <<<"$known" || continue
 	names+=("$name")
-	flags+=("--$name" 1)
+	# inotify gives its events a second, which is short beside fifty others
+	[ -n "${UDAX_LONG:-}" ] && [ "$name" = inotify ] || flags+=("--$name" 1)
 done
 alone=()
 [ -z "${UDAX_LONG:-}" ] || alone=("${names[@]}")
