@@ -37,7 +37,7 @@ daemon=
 plan() { planned=$1; echo "1..$1"; }
 done_testing() { planned=$checks; echo "1..$checks"; }
 diag() { printf '%s\n' "$@" | sed 's/^/# /'; }
-skip_all() { echo "1..0 # SKIP $*"; planned=0 checks=0; exit 77; }
+skip_all() { echo "1..0 # SKIP $*"; planned=0 checks=0; exit 0; }
 
 report() {
 	checks=$((checks + 1))
