@@ -159,6 +159,7 @@ int main(int argc, char **argv)
 	mapped = now_us();
 	for (unsigned int i = 0; i < count; i++)
 		take_leases(&members[i], handles[i]);
+	free(handles);
 	printf("connected in %lld us, mapped in %lld us\n",
 	       (long long)(mapped - began), (long long)(now_us() - mapped));
 	fflush(stdout);
