@@ -15,8 +15,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define TARGET_BYTES_MAX 4095
-
 /* May this directory get another name? Its lock is held. */
 static int may_add(const struct inode *dir)
 {
@@ -140,8 +138,8 @@ static int check_new(const struct dir_new *from)
 		return 0;
 	if (!from->symlink || !from->symlink[0])
 		return -ENOENT;
-	length = strnlen(from->symlink, TARGET_BYTES_MAX + 1);
-	return length > TARGET_BYTES_MAX ? -ENAMETOOLONG : 0;
+	length = strnlen(from->symlink, INODE_SYMLINK_BYTES_MAX + 1);
+	return length > INODE_SYMLINK_BYTES_MAX ? -ENAMETOOLONG : 0;
 }
 
 /* The name and its directory's part; both locked, *entry as entry_find(). */

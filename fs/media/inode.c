@@ -3,6 +3,7 @@
 
 #include "media/addr.h"
 #include "media/node.h"
+#include "util/clock.h"
 #include "util/crc32c.h"
 
 #include <errno.h>
@@ -10,10 +11,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define NS_PER_S 1000000000u
-#define SYMLINK_BYTES_MAX 4095
-#define MODE_BITS (S_IFMT | 07777u)
 
 _Static_assert(offsetof(inode_media, area) == INODE_BYTES - INODE_AREA_BYTES,
 	       "area is the inode's tail");
@@ -30,14 +27,10 @@ void inode_media_seal(inode_media *inode)
 	inode->crc = inode_crc(inode);
 }
 
-static bool format_fits_mode(const inode_media *inode)
+bool inode_format_fits(const inode_media *inode)
 {
 	switch (inode->mode & S_IFMT) {
 	case S_IFREG:
-		return inode->format == INODE_INLINE ||
-		       inode->format == INODE_EXTENTS ||
-		       (inode->format == INODE_SHARED &&
-			inode->ino == INO_SHARED);
 	case S_IFLNK:
 		return inode->format == INODE_INLINE ||
 		       inode->format == INODE_EXTENTS;
@@ -53,6 +46,12 @@ static bool format_fits_mode(const inode_media *inode)
 	}
 }
 
+static bool is_shared_tree(const inode_media *inode)
+{
+	return inode->ino == INO_SHARED && inode->format == INODE_SHARED &&
+	       S_ISREG(inode->mode);
+}
+
 static bool size_fits(const inode_media *inode)
 {
 	if (inode->size > FILE_BLOCKS_MAX << BLOCK_SHIFT)
@@ -61,7 +60,7 @@ static bool size_fits(const inode_media *inode)
 		return false;
 	if (inode->format == INODE_NOTHING && inode->size != 0)
 		return false;
-	return !S_ISLNK(inode->mode) || inode->size <= SYMLINK_BYTES_MAX;
+	return !S_ISLNK(inode->mode) || inode->size <= INODE_SYMLINK_BYTES_MAX;
 }
 
 static bool ranges_fit(const inode_media *inode)
@@ -108,8 +107,11 @@ int inode_media_check(const inode_media *inode, uint64_t ino)
 	/* It has no entry: nlink 0 would be an orphan's. */
 	if (ino == INO_ROOT && (!S_ISDIR(inode->mode) || inode->nlink == 0))
 		return -EUCLEAN;
-	if ((inode->mode & ~MODE_BITS) != 0 || !format_fits_mode(inode) ||
-	    !size_fits(inode) || !ranges_fit(inode))
+	if ((inode->mode & ~INODE_MODE_BITS) != 0)
+		return -EUCLEAN;
+	if (!inode_format_fits(inode) && !is_shared_tree(inode))
+		return -EUCLEAN;
+	if (!size_fits(inode) || !ranges_fit(inode))
 		return -EUCLEAN;
 	return root_check(inode);
 }

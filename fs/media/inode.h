@@ -19,12 +19,16 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #define INODE_BYTES 512
 #define INODE_AREA_BYTES 344
 #define INODE_MAGIC 0x4e49
 #define INODE_CHUNK 512				      /* inodes a chunk */
 #define INODE_CHUNK_BYTES (INODE_CHUNK * INODE_BYTES) /* 256 KiB */
+
+#define INODE_MODE_BITS (S_IFMT | 07777u) /* that may be set */
+#define INODE_SYMLINK_BYTES_MAX 4095
 
 #define INO_INODE_FILE 0
 #define INO_ROOT 1
@@ -82,6 +86,10 @@ void inode_media_seal(inode_media *inode);
 /* 0 or -EUCLEAN: magic, checksum, number, format against mode, ranges. */
 int inode_media_check(const inode_media *inode, uint64_t ino)
 	__attribute__((warn_unused_result));
+
+/* Part of that: whether a file, a directory and so on is kept so. The tree of
+ * owners (INO_SHARED) is neither. */
+bool inode_format_fits(const inode_media *inode);
 
 /* Part of that: what reads or writes `area` by `size` asks again. */
 static inline bool inode_inline_fits(const inode_media *inode)

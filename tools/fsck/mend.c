@@ -27,15 +27,12 @@ void mend_empty(struct fsck *fsck, uint64_t ino, inode_media *out)
 	out->generation = generation;
 }
 
-/* An empty root directory; what it had comes to lost+found. */
-static void make_root(struct fsck *fsck, inode_media *out)
+void mend_empty_directory(struct fsck *fsck, uint64_t ino, uint32_t permissions,
+			  inode_media *out)
 {
-	uint32_t generation;
-
-	mend_empty(fsck, INO_ROOT, out);
-	generation = out->generation + 1;
-	out->generation = generation;
-	out->mode = S_IFDIR | 0755;
+	mend_empty(fsck, ino, out);
+	out->generation++;
+	out->mode = S_IFDIR | permissions;
 	out->format = INODE_ENTRIES;
 	out->nlink = 2;
 	out->parent_ino = INO_ROOT;
@@ -89,8 +86,8 @@ static int make_copy(struct fsck *fsck, uint64_t ino, unsigned mend,
 	int err = 0;
 
 	if (mend & MEND_CLEAR) {
-		if (ino == INO_ROOT)
-			make_root(fsck, out);
+		if (ino == INO_ROOT) /* what it had comes to lost+found */
+			mend_empty_directory(fsck, ino, 0755, out);
 		else
 			mend_empty(fsck, ino, out);
 		return 0;

@@ -17,6 +17,9 @@ bool mend_round(struct fsck *fsck);
 
 /* A slot that nobody has, and whose next owner is told from the last one. */
 void mend_empty(struct fsck *fsck, uint64_t ino, inode_media *out);
+/* Taken by an empty directory below the root, or by the root itself. */
+void mend_empty_directory(struct fsck *fsck, uint64_t ino, uint32_t permissions,
+			  inode_media *out);
 /* blocks, and a directory's size, of what the copy has. */
 void mend_recount(struct fsck *fsck, inode_media *out);
 

@@ -106,24 +106,6 @@ static int more_slots(struct fsck *fsck)
 	return err ? err : -EAGAIN;
 }
 
-static void init_directory(struct fsck *fsck, uint64_t ino, inode_media *out)
-{
-	const inode_media *old = inodes_slot(fsck, ino);
-	uint32_t generation = fsck->inode_file.own.generation;
-
-	if (old->generation > generation)
-		generation = old->generation;
-	memset(out, 0, sizeof(*out));
-	out->ino = ino;
-	out->generation = generation + 1;
-	out->mode = S_IFDIR | 0700;
-	out->format = INODE_ENTRIES;
-	out->nlink = 2;
-	out->parent_ino = INO_ROOT;
-	out->atime_s = out->mtime_s = out->ctime_s = out->btime_s = time(NULL);
-	node_init((node_media *)out->area, INODE_AREA_BYTES, 0, TREE_ENTRIES);
-}
-
 static int make_directory(struct fsck *fsck, const char *name, uint64_t *ino)
 {
 	struct new_entry entry = { .type = DT_DIR };
@@ -142,7 +124,7 @@ static int make_directory(struct fsck *fsck, const char *name, uint64_t *ino)
 		return err;
 	fsck->inodes[INO_ROOT].subdirs++;
 	root.nlink = 2 + fsck->inodes[INO_ROOT].subdirs;
-	init_directory(fsck, *ino, &dir);
+	mend_empty_directory(fsck, *ino, 0700, &dir);
 	dir.parent_key = entry.key;
 	txn = txn_begin(fsck->journal);
 	write_slot(fsck, txn, INO_ROOT, &root);

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "salvage.h"
 
+#include "util/clock.h"
 #include "util/crc32c.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define MODE_BITS (S_IFMT | 07777u)
-#define NS_PER_S 1000000000u
-#define SYMLINK_BYTES_MAX 4095
 
 static bool crc_right(const inode_media *slot)
 {
@@ -37,32 +34,13 @@ static bool has_root(const inode_media *inode, enum tree_kind kind)
 				 INODE_AREA_BYTES, kind) == 0;
 }
 
-static bool format_fits(const inode_media *inode)
-{
-	switch (inode->mode & S_IFMT) {
-	case S_IFREG:
-	case S_IFLNK:
-		return inode->format == INODE_INLINE ||
-		       inode->format == INODE_EXTENTS;
-	case S_IFDIR:
-		return inode->format == INODE_ENTRIES;
-	case S_IFCHR:
-	case S_IFBLK:
-	case S_IFIFO:
-	case S_IFSOCK:
-		return inode->format == INODE_NOTHING;
-	default:
-		return false;
-	}
-}
-
 /* Where format and mode do not fit, what the area holds decides. */
 static bool salvage_type(inode_media *out)
 {
 	uint32_t type = out->mode & S_IFMT;
 
-	out->mode &= MODE_BITS;
-	if (format_fits(out))
+	out->mode &= INODE_MODE_BITS;
+	if (inode_format_fits(out))
 		return true;
 	if (has_root(out, TREE_ENTRIES)) {
 		out->format = INODE_ENTRIES;
@@ -93,7 +71,7 @@ static void salvage_ranges(inode_media *out)
 	else if (out->format == INODE_NOTHING)
 		most = 0;
 	else if (S_ISLNK(out->mode))
-		most = SYMLINK_BYTES_MAX;
+		most = INODE_SYMLINK_BYTES_MAX;
 	if (out->size > most)
 		out->size = most;
 	if (out->atime_ns >= NS_PER_S)

@@ -4,6 +4,7 @@
 #include "media/freemap.h"
 #include "media/inode.h"
 #include "media/layout.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #include <errno.h>
@@ -11,8 +12,6 @@
 #include <sys/random.h>
 #include <time.h>
 #include <uuid/uuid.h>
-
-#define NS_PER_S UINT64_C(1000000000)
 
 static int random_bytes(void *bytes, size_t length)
 {
@@ -50,7 +49,7 @@ static int plan_common(const struct mkfs *mkfs, superblock_media *sb)
 	sb->generation = 1;
 	uuid_generate_random(sb->lineage);
 	clock_gettime(CLOCK_REALTIME, &now);
-	sb->created_ns = (uint64_t)now.tv_sec * NS_PER_S +
+	sb->created_ns = (uint64_t)now.tv_sec * (uint64_t)NS_PER_S +
 			 (uint64_t)now.tv_nsec;
 	sb->inodes_used = 3; /* inode file, root directory, shared blocks */
 	sb->journal_sequence = 1;
