@@ -9,7 +9,7 @@ seed=${UDAX_SEED:-$RANDOM}
 plan 16
 diag "UDAX_SEED=$seed"
 
-cat >"$work/random.py" <<'PY'
+cat >"$work/stores.py" <<'PY'
 import ctypes, mmap, os, random, sys, time
 path, kept, seed, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 rng = random.Random(seed)
@@ -105,8 +105,8 @@ udax_mkfs pmem0 pmem1
 for mode in always never inode; do
 	ok "$mode: mounts" udax_mount -o dax=$mode pmem0 pmem1
 	two_files() {
-		timeout 40 python3 "$work/random.py" "$mnt/$mode-1" "$work/$mode-1" "$seed" 2 & local pid=$!
-		timeout 40 python3 "$work/random.py" "$mnt/$mode-2" "$work/$mode-2" $((seed + 1)) 2 && wait $pid
+		timeout 40 python3 "$work/stores.py" "$mnt/$mode-1" "$work/$mode-1" "$seed" 2 & local pid=$!
+		timeout 40 python3 "$work/stores.py" "$mnt/$mode-2" "$work/$mode-2" $((seed + 1)) 2 && wait $pid
 	}
 	ok "$mode: two programs, a file each" two_files
 	ok "$mode: the ledger adds up" udaxctl verify "$mnt"
