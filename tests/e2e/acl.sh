@@ -8,7 +8,8 @@ requires setfacl getfacl
 plan 16
 
 cat >"$work/acl.py" <<'PY'
-import errno, os, socket, stat, struct, subprocess, sys
+import errno, os, socket, struct, sys
+from calls import as_user, is_, mode, refused
 os.chdir(sys.argv[1])
 os.umask(0)
 ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
@@ -34,34 +35,6 @@ def text(path, name=ACCESS):
 
 def set_(path, words, name=ACCESS):
     os.setxattr(path, name, acl(words))
-
-def refused(number, call, *args, **named):
-    try:
-        call(*args, **named)
-    except OSError as e:
-        assert e.errno == number, f"{call.__name__}{args[:1]}: {e}, expected {errno.errorcode[number]}"
-        return
-    raise AssertionError(f"{call.__name__}{args[:1]} succeeded")
-
-def as_user(uid, gid, groups, what):
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setgroups(groups)
-            os.setgid(gid)
-            os.setuid(uid)
-            what()
-            os._exit(0)
-        except BaseException as e:
-            print(repr(e), flush=True)
-            os._exit(1)
-    assert os.waitpid(pid, 0)[1] == 0, what.__name__
-
-def mode(path):
-    return os.lstat(path).st_mode & 0o7777
-
-def is_(got, expected):
-    assert got == expected, f"got {got!r}, expected {expected!r}"
 
 def touch(path, m=0o666):
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, m))

@@ -8,10 +8,10 @@ requires_fuse
 plan 11
 
 cat >"$work/mixed.py" <<'PY'
-import ctypes, errno, os, random, signal, subprocess, sys, threading, time
+import errno, os, random, signal, subprocess, sys, threading, time
+from calls import fallocate
 path, seconds, going = sys.argv[1], float(sys.argv[2]), sys.argv[3] == "going"
 SIZE = 1 << 20
-libc = ctypes.CDLL(None, use_errno=True)
 end = time.monotonic() + seconds
 counts, problems, slowest = {}, [], [0, ""]
 lock = threading.Lock()
@@ -46,15 +46,11 @@ def changes():
             call("shrink", os.ftruncate, fd, page + random.choice((0, 100)), may=("EBUSY",))
             call("grow", os.ftruncate, fd, SIZE, may=("EBUSY",))
         elif n == 1:
-            r = call("punch", punch, fd, page, random.randrange(1, 9) * 4096, may=("EBUSY",))
+            call("punch", fallocate, fd, 3, page, random.randrange(1, 9) * 4096, may=("EBUSY",))
         elif n == 2:
             call("write", os.pwrite, fd, os.urandom(random.randrange(1, 20000)), page, may=("EBUSY",))
         else:
             call("read", os.pread, fd, 16384, page)
-
-def punch(fd, offset, length):
-    if libc.fallocate(fd, 3, ctypes.c_long(offset), ctypes.c_long(length)) < 0:
-        raise OSError(ctypes.get_errno(), "punch")
 
 def talk(argv, orders):
     p = None

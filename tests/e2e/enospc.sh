@@ -7,13 +7,10 @@ requires_fuse
 plan 22
 
 cat >"$work/full.py" <<'PY'
-import ctypes, errno, mmap, os, signal, sys, time
+import calls, errno, functools, mmap, os, signal, sys
+from calls import fallocate
 os.chdir(sys.argv[1])
-libc = ctypes.CDLL(None, use_errno=True)
-
-def fallocate(fd, mode, offset, length):
-    if libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)):
-        raise OSError(ctypes.get_errno(), "fallocate")
+refused = functools.partial(calls.refused, errno.ENOSPC)
 
 def pattern(i, size):
     return (b"%08d" % i) * (size // 8 + 1)
@@ -98,14 +95,6 @@ def inodes():
         assert e.errno == errno.ENOSPC, e
     assert len(os.listdir("inodes")) == i
     assert i > 50000, i
-
-def refused(call, *args):
-    try:
-        call(*args)
-    except OSError as e:
-        assert e.errno == errno.ENOSPC, f"{call.__name__}{args}: {e}"
-        return
-    raise AssertionError(f"{call.__name__}{args} succeeded")
 
 def on_full():
     """All of it with not a block free: done, or ENOSPC, and then as before."""

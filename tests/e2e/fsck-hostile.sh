@@ -10,10 +10,7 @@ requires_fuse
 UDAX_SIZE=16M
 dev=$work/dev good=$work/good
 
-udax_mkfs good
-ok "mounted" udax_mount good
-ok "filled" udax_populate
-ok "unmounted" udax_umount
+udax_filled good
 ok "sound" wait_until 20 fsck.udaxfs -n "$good"
 
 # fate SEED MODE: one line for each thing that is not as it should be.

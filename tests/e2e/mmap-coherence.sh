@@ -7,11 +7,11 @@ requires_fuse
 plan 25
 
 cat >"$work/coherence.py" <<'PY'
-import ctypes, mmap, os, sys
+import mmap, os, sys
+from calls import fallocate
 
 PAGE = 4096
 path = sys.argv[1] + "/file"
-libc = ctypes.CDLL(None, use_errno=True)
 
 def opened(size, flags=os.O_RDWR):
     fd = os.open(path, flags | os.O_CREAT, 0o644)
@@ -83,8 +83,7 @@ def truncated():
     assert m[8192:] == bytes((1 << 16) - 8192)
     assert os.pread(fd, 1 << 16, 0) == m[:]
     m[40000] = 1
-    if libc.fallocate(fd, 3, ctypes.c_long(8 * PAGE), ctypes.c_long(4 * PAGE)):
-        raise OSError(ctypes.get_errno(), "punch")
+    fallocate(fd, 3, 8 * PAGE, 4 * PAGE)
     assert m[40000] == 0 and os.pread(fd, 1, 40000) == b"\0"
     m[40000] = 2
     m.flush()

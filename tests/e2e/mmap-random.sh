@@ -10,16 +10,12 @@ plan 16
 diag "UDAX_SEED=$seed"
 
 cat >"$work/stores.py" <<'PY'
-import ctypes, mmap, os, random, sys, time
+import mmap, os, random, sys, time
+from calls import fallocate
 path, kept, seed, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 rng = random.Random(seed)
-libc = ctypes.CDLL(None, use_errno=True)
 MAX = 600000
 KEEP, PUNCH, ZERO = 1, 3, 0x10
-
-def fallocate(mode, at, n):
-    if libc.fallocate(fd, mode, ctypes.c_long(at), ctypes.c_long(n)):
-        raise OSError(ctypes.get_errno(), f"fallocate {mode} {at} {n}")
 
 fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
 os.ftruncate(fd, MAX)
@@ -64,15 +60,15 @@ def one(op, at, n):
         del shadow[at:]
         grow(at)
     elif op == "punch":
-        fallocate(PUNCH, at, n)
+        fallocate(fd, PUNCH, at, n)
         if at < end:
             shadow[at:end] = bytes(end - at)
     elif op == "zero":
-        fallocate(ZERO, at, n)
+        fallocate(fd, ZERO, at, n)
         grow(at + n)
         shadow[at:at + n] = bytes(n)
     elif op == "allocate":
-        fallocate(rng.choice((0, KEEP)), at, n)
+        fallocate(fd, rng.choice((0, KEEP)), at, n)
         grow(os.fstat(fd).st_size)
     elif op == "sync":
         m.flush() if rng.random() < 0.5 else os.fsync(fd)

@@ -8,10 +8,7 @@ requires_fuse
 UDAX_SIZE=17M
 dev=$work/dev good=$work/good
 
-udax_mkfs good
-ok "mounted" udax_mount good
-ok "filled" udax_populate
-ok "unmounted" udax_umount
+udax_filled good
 
 # refused WHAT: the mount, in a few words of ours.
 refused() {

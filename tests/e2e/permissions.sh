@@ -8,34 +8,10 @@ requires getfattr setpriv unshare
 plan 22
 
 cat >"$work/permissions.py" <<'PY'
-import ctypes, errno, os, stat, sys
+import errno, os, stat, sys
+from calls import as_user, fallocate, mode, refused
 os.chdir(sys.argv[1])
 os.umask(0)
-
-def refused(number, call, *args, **named):
-    try:
-        call(*args, **named)
-    except OSError as e:
-        assert e.errno == number, f"{call.__name__}{args}: {e}, expected {errno.errorcode[number]}"
-        return
-    raise AssertionError(f"{call.__name__}{args} succeeded")
-
-def as_user(uid, gid, groups, what):
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setgroups(groups)
-            os.setgid(gid)
-            os.setuid(uid)
-            what()
-            os._exit(0)
-        except BaseException as e:
-            print(repr(e), flush=True)
-            os._exit(1)
-    assert os.waitpid(pid, 0)[1] == 0, what.__name__
-
-def mode(path):
-    return os.lstat(path).st_mode & 0o7777
 
 def touch(path, m=0o644):
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, m))
@@ -162,12 +138,9 @@ def written():
 
 def privileges():
     # suid, sgid and capabilities: what each call takes away, from whom
-    libc = ctypes.CDLL(None, use_errno=True)
     caps = b"\1\0\0\2" + b"\0\4\0\0" + bytes(12)
     def fd():
         return os.open("p", os.O_RDWR)
-    def fallocate(mode):
-        assert libc.fallocate(fd(), mode, ctypes.c_int64(0), ctypes.c_int64(5000)) == 0
     def chown():
         os.chown("p", -1, 1001)
     calls = {
@@ -176,9 +149,9 @@ def privileges():
         "truncate": lambda: os.truncate("p", 5),
         "ftruncate": lambda: os.ftruncate(fd(), 5),
         "open": lambda: os.open("p", os.O_WRONLY | os.O_TRUNC),
-        "allocate": lambda: fallocate(0),
-        "punch": lambda: fallocate(3),
-        "zero": lambda: fallocate(16),
+        "allocate": lambda: fallocate(fd(), 0, 0, 5000),
+        "punch": lambda: fallocate(fd(), 3, 0, 5000),
+        "zero": lambda: fallocate(fd(), 16, 0, 5000),
         "copy": lambda: os.copy_file_range(os.open("src", os.O_RDONLY), fd(), 4096),
     }
     def fresh(m):

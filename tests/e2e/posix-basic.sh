@@ -6,17 +6,10 @@ requires_fuse
 plan 11
 
 cat >"$work/posix.py" <<'PY'
-import ctypes, errno, os, stat, sys
+import errno, os, stat, sys
+from calls import as_user, fallocate, refused
 
 os.chdir(sys.argv[1])
-
-def refused(number, call, *args, **named):
-    try:
-        call(*args, **named)
-    except OSError as e:
-        assert e.errno == number, f"{call.__name__}{args}: {e}, expected {errno.errorcode[number]}"
-        return
-    raise AssertionError(f"{call.__name__}{args} succeeded")
 
 def write(path, data):
     with open(path, "wb") as f:
@@ -69,10 +62,6 @@ def holes():
     os.posix_fallocate(fd, 0, 1 << 20)
     assert os.fstat(fd).st_blocks >= 2048
     assert os.pread(fd, 10, 1000) == bytes(10)
-    libc = ctypes.CDLL(None, use_errno=True)
-    def fallocate(fd, mode, offset, length):
-        if libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)):
-            raise OSError(ctypes.get_errno(), "fallocate")
     os.pwrite(fd, b"y" * 20000, 0)
     fallocate(fd, 3, 4096, 8192)        # punch hole, keep size
     assert os.pread(fd, 20000, 0) == b"y" * 4096 + bytes(8192) + b"y" * 7712
@@ -159,15 +148,7 @@ def privileges():
     os.chmod("suid", 0o6777)
     os.setxattr("suid", "security.capability",
                 b"\x01\x00\x00\x02\x00\x04\x00\x00" + bytes(12))
-    child = os.fork()
-    if child == 0:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
-        fd = os.open("suid", os.O_WRONLY)
-        os.write(fd, b"##")
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
+    as_user(65534, 65534, [], lambda: os.write(os.open("suid", os.O_WRONLY), b"##"))
     assert os.stat("suid").st_mode & 0o7777 == 0o777, oct(os.stat("suid").st_mode)
     refused(errno.ENODATA, os.getxattr, "suid", "security.capability")
 

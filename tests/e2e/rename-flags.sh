@@ -6,18 +6,17 @@ requires_fuse
 plan 4
 
 cat >"$work/rename.py" <<'PY'
-import ctypes, errno, os, stat, sys
+import errno, os, stat, sys
+from calls import is_, renameat2
 os.chdir(sys.argv[1])
-libc = ctypes.CDLL(None, use_errno=True)
 NOREPLACE, EXCHANGE, WHITEOUT = 1, 2, 4
 
 def rename(old, new, flags):
-    if libc.renameat2(-100, old.encode(), -100, new.encode(), flags):
-        return errno.errorcode[ctypes.get_errno()]
+    try:
+        renameat2(old, new, flags)
+    except OSError as e:
+        return errno.errorcode[e.errno]
     return 0
-
-def is_(got, expected):
-    assert got == expected, f"got {got}, expected {expected}"
 
 for name in "a", "b":
     open(name, "w").write(name)

@@ -7,19 +7,15 @@ requires_fuse
 plan 7
 
 cat >"$work/races.py" <<'PY'
-import ctypes, errno, os, random, sys, time
+import errno, os, random, sys, time
+from calls import renameat2
 os.chdir(sys.argv[1])
 seed, seconds = int(sys.argv[2]), float(sys.argv[3])
-libc = ctypes.CDLL(None, use_errno=True)
 rng = random.Random(seed)
 DIRS = ["a", "b", "a/c", "a/c/d"]
 NAMES = [f"n{i}" for i in range(12)]
 FINE = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.EISDIR, errno.ENOTDIR,
         errno.EINVAL, errno.EPERM, errno.EBUSY, errno.ELOOP}
-
-def renameat2(old, new, flags):
-    if libc.renameat2(-100, old.encode(), -100, new.encode(), flags):
-        raise OSError(ctypes.get_errno(), "renameat2")
 
 def path():
     return rng.choice(DIRS) + "/" + rng.choice(NAMES)

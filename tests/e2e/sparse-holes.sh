@@ -7,23 +7,11 @@ requires_fuse
 plan 14
 
 cat >"$work/sparse.py" <<'PY'
-import ctypes, errno, os, random, sys
+import errno, os, random, sys
+from calls import fallocate, refused
 os.chdir(sys.argv[1])
-libc = ctypes.CDLL(None, use_errno=True)
 KEEP, PUNCH, ZERO = 1, 3, 0x10
 B, MB, TB = 4096, 1 << 20, 1 << 40
-
-def fallocate(fd, mode, offset, length):
-    if libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(length)):
-        raise OSError(ctypes.get_errno(), f"fallocate {mode:#x} {offset} {length}")
-
-def refused(number, call, *args):
-    try:
-        call(*args)
-    except OSError as e:
-        assert e.errno == number, f"{call.__name__}{args}: {e}, expected {errno.errorcode[number]}"
-        return
-    raise AssertionError(f"{call.__name__}{args} succeeded")
 
 def data_ranges(fd):
     size, at, found = os.fstat(fd).st_size, 0, []

@@ -8,6 +8,7 @@ plan 12
 
 cat >"$work/special.py" <<'PY'
 import errno, os, socket, stat, sys
+from calls import refused
 os.chdir(sys.argv[1])
 
 DEVICES = [(stat.S_IFCHR, 1, 3), (stat.S_IFCHR, 1, 5), (stat.S_IFBLK, 259, 1048575),
@@ -16,14 +17,6 @@ LENGTHS = [1, 2, 50, 100, 180, 190, 200, 210, 220, 255, 256, 1000, 4000, 4095]
 
 def target(n):
     return ("/" + "abcdefghi" * 500)[-n:]
-
-def refused(number, call, *args):
-    try:
-        call(*args)
-    except OSError as e:
-        assert e.errno == number, f"{call.__name__}: {e}"
-        return
-    raise AssertionError(f"{call.__name__} succeeded")
 
 def make():
     os.mkfifo("fifo", 0o644)

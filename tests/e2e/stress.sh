@@ -10,12 +10,12 @@ plan 13
 diag "UDAX_SEED=$seed"
 
 cat >"$work/stress.py" <<'PY'
-import ctypes, errno, mmap, os, random, shutil, stat, sys, time
+import errno, mmap, os, random, shutil, stat, sys, time
+from calls import fallocate, renameat2
 
 top, shadow, seed, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 log = open(sys.argv[5], "w", buffering=1) if len(sys.argv) > 5 else None
 rng = random.Random(seed)
-libc = ctypes.CDLL(None, use_errno=True)
 TREES = top, shadow
 DIRS = ["", "d1", "d2", "d1/e", "d1/e/f"]
 
@@ -48,19 +48,11 @@ def with_fd(path, flags, fn):
     finally:
         os.close(fd)
 
-def fallocate(fd, mode, at, n):
-    if libc.fallocate(fd, mode, ctypes.c_long(at), ctypes.c_long(n)):
-        raise OSError(ctypes.get_errno(), "fallocate")
-
 def zero_range(fd, at, n):      # tmpfs has no ZERO_RANGE
     size = os.fstat(fd).st_size
     if at + n > size:
         os.ftruncate(fd, at + n)
     os.pwrite(fd, bytes(n), at)
-
-def renameat2(a, b, flags):
-    if libc.renameat2(-100, a.encode(), -100, b.encode(), flags):
-        raise OSError(ctypes.get_errno(), "renameat2")
 
 def store(fd, at, data):
     size = os.fstat(fd).st_size

@@ -14,6 +14,7 @@
 #                                 (UDAX_OPTIONS: for every mount of a test)
 #   short_long N M                N, in the long form of a test (UDAX_LONG) M
 #   udax_populate                 files of every sort in $mnt (needs setfattr)
+#   udax_filled NAME              $work/NAME with all that on it, unmounted: 3 checks
 #   udax_umount                   and wait for the daemon to end
 #   udax_kill                     kill -9 of the daemon; its mount is taken away
 #
@@ -23,6 +24,8 @@ set -u
 srcdir=$(cd "${srcdir:-.}" && pwd)
 build=$(pwd)
 PATH=$build:$build/tests/lib:$PATH
+# Where the scripts' Python finds calls.py; it leaves nothing in the source tree.
+export PYTHONPATH=$srcdir/tests/lib${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1
 
 checks=0 planned=0 failures=0
 out='' err=''
@@ -173,6 +176,13 @@ udax_populate() (
 		setfattr -n "user.number-$i" -v "$(printf '%0100d' 0)" file-1
 	done
 )
+
+udax_filled() {
+	udax_mkfs "$1"
+	ok "mounted" udax_mount "$1"
+	ok "filled" udax_populate
+	ok "unmounted" udax_umount
+}
 
 udax_umount() {
 	timeout 30 umount "$mnt" || return
