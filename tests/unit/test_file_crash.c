@@ -3,21 +3,16 @@
  * The daemon dies in the middle of calls: all it has stored is there. What a
  * power loss may leave is tests/crash's.
  */
-#include "lib/device_fixture.h"
+#include "lib/crash_child.h"
 #include "lib/file_fixture.h"
 #include "lib/file_model.h"
 
 #include "media/addr.h"
 
 #include <check.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define CRASHES 20
@@ -25,69 +20,11 @@
 #define CRASHES 60
 #endif
 
-/* What a child that dies leaves for its parent. */
-struct progress {
-	unsigned done; /* calls that have returned */
-	unsigned stores;
-	unsigned drains;
-};
-
-static struct progress *progress;
-static unsigned stores_left; /* 0: never */
-
-static void setup(void)
-{
-	progress = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ck_assert_ptr_ne(progress, MAP_FAILED);
-	fixture_make();
-}
-
-static void teardown(void)
-{
-	fixture_remove();
-	munmap(progress, 4096);
-}
-
 static void close_and_unmount(void)
 {
 	fixture_close_file();
 	core_unmount();
 }
-
-/* fn in a child that ends by itself or by a crash of its own making. */
-static void in_child(void (*fn)(void *), void *arg)
-{
-	int status;
-	pid_t pid;
-
-	memset(progress, 0, sizeof(*progress));
-	fflush(NULL);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		fn(arg);
-		_exit(0);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_int_eq(status, 0);
-}
-
-static void on_stored(struct device *device, const void *to,
-		      size_t length_bytes, bool cached)
-{
-	progress->stores++;
-	if (stores_left && --stores_left == 0)
-		_exit(0);
-}
-
-static void on_drained(struct device *device)
-{
-	progress->drains++;
-}
-
-static const struct device_recorder recorder = { .stored = on_stored,
-						 .drained = on_drained };
 
 /* ------------------------------------------------------------- random calls */
 
@@ -106,15 +43,14 @@ static void run_and_die(void *arg)
 
 	core_mount(run->devices);
 	fixture_open_file("file", true);
-	stores_left = run->stores;
-	device_set_recorder(&recorder);
+	crash_child_watch(run->stores);
 	for (i = 0; i < run->calls; i++) {
 		struct call call = call_random(run->model);
 
 		ck_assert_int_eq(call_perform(run->model, &call),
 				 call_expected(run->model, &call));
 		model_apply(run->model, &call);
-		progress->done = i + 1;
+		crash_child->done = i + 1;
 	}
 }
 
@@ -124,12 +60,12 @@ static void catch_up(struct run *run, struct model *after)
 	struct call call;
 	unsigned i;
 
-	for (i = 0; i < progress->done; i++) {
+	for (i = 0; i < crash_child->done; i++) {
 		call = call_random(run->model);
 		model_apply(run->model, &call);
 	}
 	model_copy(after, run->model);
-	if (progress->done < run->calls) {
+	if (crash_child->done < run->calls) {
 		call = call_random(run->model);
 		model_apply(after, &call);
 	}
@@ -143,7 +79,7 @@ static void crash_once(struct run *run)
 	model_init(&before);
 	model_init(&after);
 	model_copy(&before, run->model);
-	in_child(run_and_die, run);
+	crash_child_run(run_and_die, run);
 	/* The child had a seed of its own; its model is shared with us. */
 	model_copy(run->model, &before);
 	model_seed = seed;
@@ -191,15 +127,6 @@ struct chain_run {
 	unsigned stores;
 };
 
-static void copy_file(const char *from, const char *to)
-{
-	char command[512];
-
-	snprintf(command, sizeof(command), "cp --sparse=always %s %s",
-		 fixture_path(from), fixture_path(to));
-	ck_assert_int_eq(system(command), 0);
-}
-
 static void make_islands(void)
 {
 	unsigned char bytes[BLOCK_BYTES];
@@ -224,8 +151,7 @@ static void run_chain(void *arg)
 
 	core_mount(1);
 	fixture_open_file("file", true);
-	stores_left = run->stores;
-	device_set_recorder(&recorder);
+	crash_child_watch(run->stores);
 	if (run->chain == CHAIN_TRUNCATE)
 		err = fixture_truncate(100);
 	else if (run->chain == CHAIN_UNLINK)
@@ -274,14 +200,14 @@ START_TEST(the_next_mount_finishes_a_long_chain)
 
 	core_format(1, "64M");
 	make_islands();
-	copy_file("0", "saved");
-	in_child(run_chain, &run);
-	total = progress->stores;
-	ck_assert_uint_ge(progress->drains, 2); /* so many links */
+	crash_child_copy("0", "saved");
+	crash_child_run(run_chain, &run);
+	total = crash_child->stores;
+	ck_assert_uint_ge(crash_child->drains, 2); /* so many links */
 	for (part = 0; part < 7; part++) {
-		copy_file("saved", "0");
+		crash_child_copy("saved", "0");
 		run.stores = 1 + (total - 1) * part / 6;
-		in_child(run_chain, &run);
+		crash_child_run(run_chain, &run);
 		core_mount(1);
 		finished += check_chain(run.chain);
 		core_unmount();
@@ -296,7 +222,7 @@ static Suite *crash_suite(void)
 	Suite *suite = suite_create("file crash");
 	TCase *crash = tcase_create("crash");
 
-	tcase_add_checked_fixture(crash, setup, teardown);
+	tcase_add_checked_fixture(crash, crash_child_make, crash_child_remove);
 	tcase_set_timeout(crash, 120);
 	tcase_add_test(crash, a_crash_leaves_the_state_before_or_after);
 	tcase_add_loop_test(crash, the_next_mount_finishes_a_long_chain, 0,

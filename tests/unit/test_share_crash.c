@@ -4,6 +4,7 @@
  * all it has stored is there. The power goes: what was not drained may be there
  * or not.
  */
+#include "lib/crash_child.h"
 #include "lib/device_fixture.h"
 #include "lib/file_fixture.h"
 #include "lib/power_loss.h"
@@ -16,8 +17,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -28,75 +27,13 @@
 #define LOSSES 20
 #endif
 
-/* What a child that dies leaves for its parent. */
-struct progress {
-	unsigned done; /* steps that have returned */
-	unsigned stores;
-};
-
-static struct progress *progress;
-static unsigned stores_left; /* 0: never */
-static unsigned char *image;
-
-static void setup(void)
-{
-	progress = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ck_assert_ptr_ne(progress, MAP_FAILED);
-	fixture_make();
-}
-
-static void teardown(void)
-{
-	fixture_remove();
-	munmap(progress, 4096);
-}
-
-/* fn in a child that ends by itself or by a crash of its own making. */
-static void in_child(void (*fn)(void *), void *arg)
-{
-	int status;
-	pid_t pid;
-
-	memset(progress, 0, sizeof(*progress));
-	fflush(NULL);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		fn(arg);
-		_exit(0);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_int_eq(status, 0);
-}
-
-static void on_stored(struct device *device, const void *to,
-		      size_t length_bytes, bool cached)
-{
-	progress->stores++;
-	if (stores_left && --stores_left == 0)
-		_exit(0);
-}
-
-static void on_drained(struct device *device)
-{
-}
-
-static const struct device_recorder recorder = { .stored = on_stored,
-						 .drained = on_drained };
-
-static void watch_stores(void)
-{
-	device_set_recorder(&recorder);
-}
-
 /* ------------------------------------------------------------- random steps */
 
 struct run {
 	unsigned devices;
 	unsigned steps;
 	unsigned stores;
-	void (*watch)(void);
+	void (*watch)(unsigned stores);
 };
 
 /* Steps, until their number or that of stores is reached; then gone. */
@@ -107,14 +44,13 @@ static void run_and_die(void *arg)
 
 	core_mount(run->devices);
 	share_open_all();
-	stores_left = run->stores;
-	run->watch();
+	run->watch(run->stores);
 	for (i = 0; i < run->steps; i++) {
 		struct share_step step = share_step_random();
 
 		ck_assert_int_eq(share_step_perform(&step, false), 0);
 		share_step_apply(&step);
-		progress->done = i + 1;
+		crash_child->done = i + 1;
 	}
 }
 
@@ -138,13 +74,13 @@ static void catch_up(const struct run *run, struct model *before)
 	struct share_step step;
 	unsigned i;
 
-	for (i = 0; i < progress->done; i++) {
+	for (i = 0; i < crash_child->done; i++) {
 		step = share_step_random();
 		share_step_apply(&step);
 	}
 	for (i = 0; i < SHARE_FILES; i++)
 		model_copy(&before[i], &share_files[i].model);
-	if (progress->done < run->steps) {
+	if (crash_child->done < run->steps) {
 		step = share_step_random();
 		share_step_apply(&step);
 	}
@@ -173,7 +109,7 @@ static void crash_once(struct run *run, void (*between)(void))
 	for (i = 0; i < SHARE_FILES; i++)
 		model_init(&before[i]);
 	copy_models(before, false);
-	in_child(run_and_die, run);
+	crash_child_run(run_and_die, run);
 	/* The child had a seed of its own; its models are shared with us. */
 	copy_models(before, true);
 	model_seed = seed;
@@ -192,7 +128,7 @@ static void crash_once(struct run *run, void (*between)(void))
 
 START_TEST(a_crash_leaves_the_state_before_or_after)
 {
-	struct run run = { .devices = 2, .watch = watch_stores };
+	struct run run = { .devices = 2, .watch = crash_child_watch };
 	unsigned i;
 
 	core_format(2, "32M");
@@ -213,6 +149,8 @@ END_TEST
 
 #define LOSS_DEVICE_BYTES (64u << 20)
 
+static unsigned char *image;
+
 static void write_image(const char *name)
 {
 	int fd = open(fixture_path(name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -230,18 +168,20 @@ static void write_image(const char *name)
 
 /* Chosen before the fork: the child's random numbers are for its steps. */
 static unsigned kept, unit_bytes;
+static unsigned events_left;
 
 static void on_event(struct device *device, enum power_loss_event event)
 {
-	if (stores_left == 0 || --stores_left)
+	if (events_left == 0 || --events_left)
 		return;
 	power_loss_image(device, image, kept, unit_bytes);
 	write_image("image");
 	_exit(0);
 }
 
-static void watch_power(void)
+static void watch_power(unsigned events)
 {
+	events_left = events;
 	power_loss_watch(core.fs->members.device[0], LOSS_DEVICE_BYTES,
 			 on_event);
 }
@@ -311,15 +251,14 @@ static void copy_islands(void *arg)
 	fixture_open_file("islands", false);
 	islands = fixture.file;
 	fixture_open_file("target", true);
-	stores_left = *(unsigned *)arg;
-	device_set_recorder(&recorder);
+	crash_child_watch(*(unsigned *)arg);
 	while (done < length) {
 		ssize_t n = share_copy(islands, done, fixture.file, done,
 				       length - done);
 
 		ck_assert_int_gt(n, 0);
 		done += (uint64_t)n;
-		progress->done++;
+		crash_child->done++;
 	}
 }
 
@@ -347,30 +286,21 @@ static uint64_t check_prefix(void)
 	return size;
 }
 
-static void save(const char *from, const char *to)
-{
-	char command[512];
-
-	snprintf(command, sizeof(command), "cp --sparse=always %s %s",
-		 fixture_path(from), fixture_path(to));
-	ck_assert_int_eq(system(command), 0);
-}
-
 START_TEST(a_long_copy_leaves_a_first_part)
 {
 	unsigned stores = 0, total, part, partly = 0;
 
 	core_format(1, "64M");
 	make_islands();
-	save("0", "saved");
-	in_child(copy_islands, &stores);
-	total = progress->stores;
+	crash_child_copy("0", "saved");
+	crash_child_run(copy_islands, &stores);
+	total = crash_child->stores;
 	for (part = 0; part < CUTS; part++) {
 		uint64_t size;
 
-		save("saved", "0");
+		crash_child_copy("saved", "0");
 		stores = 1 + (total - 1) * part / (CUTS - 1);
-		in_child(copy_islands, &stores);
+		crash_child_run(copy_islands, &stores);
 		core_mount(1);
 		size = check_prefix();
 		partly += size > 0 && size < END_BYTES - BLOCK_BYTES;
@@ -389,7 +319,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(crash, setup, teardown);
+	tcase_add_checked_fixture(crash, crash_child_make, crash_child_remove);
 	tcase_set_timeout(crash, 120);
 	tcase_add_test(crash, a_crash_leaves_the_state_before_or_after);
 	tcase_add_test(crash, a_power_loss_leaves_what_was_answered);
