@@ -6,6 +6,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -57,9 +58,14 @@ void core_format(unsigned devices, const char *size)
 	ck_assert_int_eq(run("mkfs.udaxfs", options, devices), 0);
 }
 
-void core_format_there(unsigned devices)
+void core_format_sparse(off_t bytes)
 {
-	ck_assert_int_eq(run("mkfs.udaxfs", "-q", devices), 0);
+	int fd = open(fixture_path("0"), O_RDWR | O_CREAT | O_EXCL, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, bytes), 0);
+	close(fd);
+	ck_assert_int_eq(run("mkfs.udaxfs", "-q", 1), 0);
 }
 
 void core_fsck(unsigned devices)

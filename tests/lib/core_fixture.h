@@ -34,8 +34,8 @@ extern struct core_fixture core;
 
 /* mkfs.udaxfs -s size on devices "0", "1", ... of the fixture directory. */
 void core_format(unsigned devices, const char *size);
-/* Those that exist. */
-void core_format_there(unsigned devices);
+/* mkfs.udaxfs on a device "0" that has no blocks yet. */
+void core_format_sparse(off_t bytes);
 /* The first `devices` of them; the error of fs_mount(). */
 int core_try_mount(unsigned devices, const struct fs_options *options);
 void core_mount(unsigned devices);

@@ -7,7 +7,6 @@
 #include "lib/file_fixture.h"
 
 #include <check.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -93,14 +92,8 @@ static uint64_t whole_units(void)
 
 static void set_up(void)
 {
-	int fd;
-
 	fixture_make();
-	fd = open(fixture_path("0"), O_RDWR | O_CREAT | O_EXCL, 0600);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, DEVICE_BYTES), 0); /* sparse */
-	close(fd);
-	core_format_there(1);
+	core_format_sparse(DEVICE_BYTES);
 	core_mount(1);
 }
 

@@ -15,12 +15,10 @@
 
 #include <check.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define SMALL 100
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -126,14 +124,9 @@ static void on_store(struct device *device, const void *to, size_t length_bytes,
 static void set_up(void)
 {
 	static const struct device_recorder recorder = { .stored = on_store };
-	int fd;
 
 	fixture_make();
-	fd = open(fixture_path("0"), O_RDWR | O_CREAT | O_EXCL, 0600);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, DEVICE_BYTES), 0); /* sparse */
-	close(fd);
-	core_format_there(1);
+	core_format_sparse(DEVICE_BYTES);
 	core_mount(1);
 	make_folder();
 	make_file();
