@@ -425,28 +425,16 @@ static int work(struct campaign *campaign, unsigned job)
 
 /* ----------------------------------------------------------------- reports */
 
-static void say_counts(const struct campaign *campaign, const char *end)
+static void say_counts(const struct campaign *campaign, bool json)
 {
 	dprintf(judge_output(),
-		"%llu runs, %llu operations, %llu states made, %llu distinct, "
-		"%llu judged (%llu in recovery), %llu failed, %lld s%s",
-		(unsigned long long)campaign->common->runs,
-		(unsigned long long)campaign->common->operations,
-		(unsigned long long)TOTAL(campaign, made),
-		(unsigned long long)TOTAL(campaign, distinct),
-		(unsigned long long)TOTAL(campaign, judged),
-		(unsigned long long)TOTAL(campaign, in_recovery),
-		(unsigned long long)TOTAL(campaign, failed),
-		(long long)elapsed(campaign), end);
-}
-
-static void say_json(const struct campaign *campaign)
-{
-	dprintf(judge_output(),
-		"{\"version\":1,\"runs\":%llu,\"operations\":%llu,"
-		"\"states_made\":%llu,\"states_distinct\":%llu,"
-		"\"states_judged\":%llu,\"states_in_recovery\":%llu,"
-		"\"failed\":%llu,\"seconds\":%lld}\n",
+		json ? "{\"version\":1,\"runs\":%llu,\"operations\":%llu,"
+		       "\"states_made\":%llu,\"states_distinct\":%llu,"
+		       "\"states_judged\":%llu,\"states_in_recovery\":%llu,"
+		       "\"failed\":%llu,\"seconds\":%lld}\n"
+		     : "%llu runs, %llu operations, %llu states made, "
+		       "%llu distinct, %llu judged (%llu in recovery), "
+		       "%llu failed, %lld s\n",
 		(unsigned long long)campaign->common->runs,
 		(unsigned long long)campaign->common->operations,
 		(unsigned long long)TOTAL(campaign, made),
@@ -491,7 +479,7 @@ static int wait_all(struct campaign *campaign)
 			if (!campaign->options.quiet &&
 			    elapsed(campaign) - said >= PROGRESS_S) {
 				said = elapsed(campaign);
-				say_counts(campaign, "\n");
+				say_counts(campaign, false);
 			}
 		} else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
 			dprintf(judge_output(), "a process died: %x\n",
@@ -528,10 +516,7 @@ static int conduct(struct campaign *campaign)
 			_exit(work(campaign, i));
 	}
 	result = wait_all(campaign);
-	if (campaign->options.json)
-		say_json(campaign);
-	else
-		say_counts(campaign, "\n");
+	say_counts(campaign, campaign->options.json);
 	return result || atomic_load(&campaign->common->failed);
 }
 
