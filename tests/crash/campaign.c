@@ -9,13 +9,12 @@
  */
 #include "crash/cut.h"
 #include "crash/live.h"
+#include "crash/options.h"
 #include "crash/watch.h"
 
 #include "trace/mutate.h"
 #include "util/log.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <malloc.h>
 #include <stdatomic.h>
@@ -28,7 +27,6 @@
 #include <unistd.h>
 
 #define DEVICE_BYTES (16u << 20)
-#define GRANULARITIES 3
 #define PROGRESS_S 10
 
 /* ----------------------------------------------------- a world without chance
@@ -61,26 +59,12 @@ ssize_t __wrap_getrandom(void *to, size_t length, unsigned flags)
 	return (ssize_t)length;
 }
 
-/* ---------------------------------------------------------------- options */
-
-struct options {
-	const char *script; /* NULL: all */
-	uint64_t seed;	    /* the first */
-	unsigned seeds;	    /* so many of each script by chance */
-	int granularity;    /* -1: all */
-	unsigned jobs;
-	uint64_t distinct; /* go on with more seeds until so many; 0 */
-	unsigned seconds;  /* but no longer; 0 */
-	bool json;
-	bool quiet;
-	bool keep_going; /* after a failure */
-	struct cut_options cut;
-};
+/* --------------------------------------------------------------- campaign */
 
 /* What all processes of a campaign know. */
 struct common {
-	struct cut_counts counts[64]; /* a process each */
-	_Atomic uint64_t next;	      /* run */
+	struct cut_counts counts[JOBS_MAX]; /* a process each */
+	_Atomic uint64_t next;		    /* run */
 	_Atomic uint64_t runs, operations;
 	_Atomic bool failed;
 };
@@ -92,154 +76,6 @@ struct campaign {
 	unsigned char *base[CRASH_DEVICES][CRASH_DEVICES]; /* by count - 1 */
 	time_t begun;
 };
-
-static const char *const granularity_names[GRANULARITIES] = { "byte",
-							      "cache_line",
-							      "page" };
-
-static void usage(void)
-{
-	fputs("Usage: crash_campaign [OPTION]...\n"
-	      "  --script=NAME        that one alone; --list names them\n"
-	      "  --seed=N --seeds=N   of scripts by chance: the first, how "
-	      "many\n"
-	      "  --granularity=NAME   byte, cache_line or page alone\n"
-	      "  --dense=N            states a fence, about\n"
-	      "  --again=N            of N states one is cut in recovery, too\n"
-	      "  --state=N            that one alone\n"
-	      "  --distinct=N         more seeds until so many states\n"
-	      "  --seconds=N          but no longer\n"
-	      "  --jobs=N             processes\n"
-	      "  --mutation=NAME      what is to be found (debug builds)\n"
-	      "  --keep-going         after a failure\n"
-	      "  --json --quiet\n",
-	      stderr);
-}
-
-enum {
-	OPT_SCRIPT = 1,
-	OPT_LIST,
-	OPT_SEED,
-	OPT_SEEDS,
-	OPT_GRANULARITY,
-	OPT_DENSE,
-	OPT_AGAIN,
-	OPT_STATE,
-	OPT_DISTINCT,
-	OPT_SECONDS,
-	OPT_JOBS,
-	OPT_MUTATION,
-	OPT_MUTATIONS,
-	OPT_JSON,
-	OPT_QUIET,
-	OPT_KEEP_GOING
-};
-
-static const struct option long_options[] = {
-	{ "script", required_argument, NULL, OPT_SCRIPT },
-	{ "list", no_argument, NULL, OPT_LIST },
-	{ "seed", required_argument, NULL, OPT_SEED },
-	{ "seeds", required_argument, NULL, OPT_SEEDS },
-	{ "granularity", required_argument, NULL, OPT_GRANULARITY },
-	{ "dense", required_argument, NULL, OPT_DENSE },
-	{ "again", required_argument, NULL, OPT_AGAIN },
-	{ "state", required_argument, NULL, OPT_STATE },
-	{ "distinct", required_argument, NULL, OPT_DISTINCT },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "jobs", required_argument, NULL, OPT_JOBS },
-	{ "mutation", required_argument, NULL, OPT_MUTATION },
-	{ "mutations", no_argument, NULL, OPT_MUTATIONS },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "quiet", no_argument, NULL, OPT_QUIET },
-	{ "keep-going", no_argument, NULL, OPT_KEEP_GOING },
-	{ NULL, 0, NULL, 0 },
-};
-
-static void list(void)
-{
-	unsigned i;
-
-	for (i = 0; i < script_kind_count; i++)
-		puts(script_kinds[i].name);
-	exit(0);
-}
-
-static void list_mutations(void)
-{
-	const char *name;
-	unsigned i;
-
-	for (i = 1; (name = mutation_name(i)); i++)
-		puts(name);
-	exit(0);
-}
-
-static int granularity_of(const char *name)
-{
-	int i;
-
-	for (i = 0; i < GRANULARITIES; i++)
-		if (strcmp(name, granularity_names[i]) == 0)
-			return i;
-	return -2;
-}
-
-static bool parse_one(struct options *options, int option)
-{
-	uint64_t number = optarg ? strtoull(optarg, NULL, 0) : 0;
-
-	switch (option) {
-	case OPT_SCRIPT:
-		options->script = optarg;
-		return true;
-	case OPT_LIST:
-		list();
-		return true;
-	case OPT_SEED:
-		options->seed = number;
-		return true;
-	case OPT_SEEDS:
-		options->seeds = (unsigned)number;
-		return true;
-	case OPT_GRANULARITY:
-		options->granularity = granularity_of(optarg);
-		return options->granularity >= 0;
-	case OPT_DENSE:
-		options->cut.dense = (unsigned)number;
-		return true;
-	case OPT_AGAIN:
-		options->cut.again = (unsigned)number;
-		return true;
-	case OPT_STATE:
-		options->cut.only = number;
-		return true;
-	case OPT_DISTINCT:
-		options->distinct = number;
-		return true;
-	case OPT_SECONDS:
-		options->seconds = (unsigned)number;
-		return true;
-	case OPT_JOBS:
-		options->jobs = (unsigned)number;
-		return number > 0 && number <= 64;
-	case OPT_MUTATION:
-		return mutation_choose(optarg);
-	case OPT_MUTATIONS:
-		list_mutations();
-		return true;
-	case OPT_JSON:
-		options->json = true;
-		return true;
-	case OPT_QUIET:
-		options->quiet = true;
-		return true;
-	case OPT_KEEP_GOING:
-		options->keep_going = true;
-		return true;
-	default:
-		return false;
-	}
-}
 
 /* ------------------------------------------------------------------- runs */
 
@@ -268,7 +104,7 @@ static void report_failure(const struct campaign *campaign,
 		"crash_campaign --script=%s --seed=%llu --granularity=%s "
 		"--dense=%u --again=%u --state=%llu: %s\n",
 		cut->script->name, (unsigned long long)seed,
-		granularity_names[cut->granularity],
+		device_granularity_name(cut->granularity),
 		campaign->options.cut.dense, campaign->options.cut.again,
 		(unsigned long long)cut->failed_state, cut->failure);
 }
@@ -290,11 +126,12 @@ static void run(struct campaign *campaign, struct images *images,
 	watch_begin(judge_output(),
 		    "crash_campaign --script=%s --seed=%llu --granularity=%s",
 		    kind->name, (unsigned long long)seed,
-		    granularity_names[granularity]);
+		    device_granularity_name(granularity));
 	/* Times lie apart: other seeds, other contents. */
 	atomic_store(&ticks, (seed + 1) * 100000);
 	randoms = seed;
-	setenv("PMEM2_FORCE_GRANULARITY", granularity_names[granularity], 1);
+	setenv("PMEM2_FORCE_GRANULARITY", device_granularity_name(granularity),
+	       1);
 	images_set(images, base);
 	script_make(&script, kind, seed);
 	cut.script = &script;
@@ -396,7 +233,7 @@ static void run_apart(struct campaign *campaign, struct images *images,
 		"crash_campaign --script=%s --seed=%llu --granularity=%s: "
 		"its process died\n",
 		kind->name, (unsigned long long)seed,
-		granularity_names[granularity]);
+		device_granularity_name(granularity));
 }
 
 static int work(struct campaign *campaign, unsigned job)
@@ -522,23 +359,11 @@ static int conduct(struct campaign *campaign)
 
 int main(int argc, char **argv)
 {
-	struct campaign campaign = {
-		.options = { .seed = 1,
-			     .seeds = 1,
-			     .granularity = -1,
-			     .jobs = 1,
-			     .cut = { .dense = 16,
-				      .again = 200,
-				      .only = NO_STATE } },
-	};
-	int option;
+	struct campaign campaign = { 0 };
 
 	log_set_program("crash_campaign");
 	log_set_level(LOG_LEVEL_ERROR);
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-		if (!parse_one(&campaign.options, option)) {
-			usage();
-			return 2;
-		}
+	if (!options_parse(&campaign.options, argc, argv))
+		return 2;
 	return conduct(&campaign);
 }
