@@ -302,6 +302,15 @@ static void make_bases(struct campaign *campaign)
 	}
 }
 
+static void free_bases(struct campaign *campaign)
+{
+	unsigned devices, i;
+
+	for (devices = 1; devices <= CRASH_DEVICES; devices++)
+		for (i = 0; i < devices; i++)
+			free(campaign->base[devices - 1][i]);
+}
+
 /* One that died has failed, too. */
 static int wait_all(struct campaign *campaign)
 {
@@ -353,6 +362,7 @@ static int conduct(struct campaign *campaign)
 			_exit(work(campaign, i));
 	}
 	result = wait_all(campaign);
+	free_bases(campaign);
 	say_counts(campaign, campaign->options.json);
 	return result || atomic_load(&campaign->common->failed);
 }
