@@ -122,6 +122,17 @@ static void immutable_files(void)
 	WORKS(unlink("file"));
 }
 
+static void immutable_files_keep_their_flags(void)
+{
+	put("file", "text");
+	WORKS(set_flags("file", FS_IMMUTABLE_FL | FS_NODUMP_FL));
+	FAILS(EPERM, set_flags("file", FS_IMMUTABLE_FL));
+	FAILS(EPERM, set_flags("file", FS_IMMUTABLE_FL | FS_APPEND_FL));
+	IS(get_flags("file"), FS_IMMUTABLE_FL | FS_NODUMP_FL);
+	WORKS(set_flags("file", FS_IMMUTABLE_FL | FS_NODUMP_FL));
+	WORKS(set_flags("file", 0));
+}
+
 static void access_knows_immutable_files(void)
 {
 	put("file", "text");
@@ -252,6 +263,7 @@ const struct family family_flags = {
 			CASE(extended_flags),
 			CASE(flags_are_refused),
 			CASE(immutable_files),
+			CASE(immutable_files_keep_their_flags),
 			CASE(access_knows_immutable_files),
 			CASE(immutable_files_that_are_open),
 			CASE(immutable_directories),
