@@ -185,7 +185,8 @@ udax_filled() {
 }
 
 udax_umount() {
-	timeout 30 umount "$mnt" || return
+	timeout 30 umount "$mnt" ||
+		{ diag "$(find /proc/[0-9]*/{cwd,root,exe,fd} -lname "$mnt*" 2>/dev/null)"; return 1; }
 	[ -z "$daemon" ] || wait_until 20 gone "$daemon" ||
 		{ diag "daemon $daemon lives 20 s after umount"; return 1; }
 	daemon=
