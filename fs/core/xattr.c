@@ -220,23 +220,27 @@ int xattr_remove(struct request *request, struct inode *inode, const char *name)
 	return err;
 }
 
-int xattr_drop_capability_locked(struct request *request, struct inode *inode)
-{
-	int err;
-
-	if (inode->media->xattr_root == ADDR_NONE)
-		return 0;
-	err = remove_locked(request->fs, inode, &capability);
-	return err == -ENODATA ? 0 : err;
-}
-
+/* An empty one is none, to the kernel, which leaves it where it is. */
 int xattr_find_capability_locked(struct request *request, struct inode *inode)
 {
 	struct xattr_found found;
+	int err;
 
 	if (inode->media->xattr_root == ADDR_NONE)
 		return -ENODATA;
-	return xattr_find(request->fs, inode, &capability, &found);
+	err = xattr_find(request->fs, inode, &capability, &found);
+	if (!err && found.media->value_length == 0)
+		err = -ENODATA;
+	return err;
+}
+
+int xattr_drop_capability_locked(struct request *request, struct inode *inode)
+{
+	int err = xattr_find_capability_locked(request, inode);
+
+	if (!err)
+		err = remove_locked(request->fs, inode, &capability);
+	return err == -ENODATA ? 0 : err;
 }
 
 /* ------------------------------------------------------------------- whole */

@@ -228,6 +228,9 @@ static void writing_takes_capabilities_away(void)
 	WORKS(truncate("file", 0));
 	FAILS(ENODATA, getxattr("file", name, got, sizeof(got)));
 	FAILS(EINVAL, setxattr("file", name, "rubbish", 7, 0));
+	WORKS(setxattr("file", name, "", 0, 0)); /* it is none, and stays */
+	WORKS(chown("file", 0, 0));
+	HOLDS(lists("file", name));
 	make_dir("dir", 0755);
 	WORKS(setxattr("dir", name, none, sizeof(none), 0));
 	WORKS(chown("dir", USER, USER));

@@ -145,7 +145,6 @@ static void touch(const char *verb, unsigned long offset, int byte)
 }
 
 static struct {
-	pthread_t thread;
 	atomic_bool done;
 	char fault[64];
 } spin;
@@ -177,8 +176,14 @@ static void *spin_thread(void *arg)
 
 static void start_spin(void)
 {
+	pthread_t thread;
+	int error;
+
 	atomic_store(&spin.done, false);
-	tell(pthread_create(&spin.thread, NULL, spin_thread, NULL));
+	error = pthread_create(&thread, NULL, spin_thread, NULL);
+	if (!error)
+		pthread_detach(thread);
+	tell(error);
 }
 
 static void save(const char *path)

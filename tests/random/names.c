@@ -14,10 +14,12 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -274,9 +276,23 @@ static void agree_on_trees(bool judges, int theirs)
 	}
 }
 
+/* Anybody may change the top, whatever an earlier run has made of it. */
+static bool top_is_free(void)
+{
+	int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	unsigned int flags = 0;
+	bool is_free = fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0;
+
+	flags &= ~(unsigned int)(FS_IMMUTABLE_FL | FS_APPEND_FL);
+	is_free = is_free && ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0 &&
+		  fchmod(fd, 0777) == 0;
+	close(fd);
+	return is_free;
+}
+
 static void run(const char *top, long count, bool judges, int theirs)
 {
-	if (chroot(top) != 0 || chdir("/") != 0 || chmod("/", 0777) != 0)
+	if (chroot(top) != 0 || chdir("/") != 0 || !top_is_free())
 		err(2, "%s", top);
 	agree_on_trees(judges, theirs);
 	for (long i = 1; i <= count; i++) {
