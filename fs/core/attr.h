@@ -36,6 +36,9 @@ void attr_get_locked(struct fs *fs, struct inode *inode, struct stat *out);
 #define ATTR_MTIME_NOW 0x80u
 #define ATTR_CTIME 0x100u
 #define ATTR_KILL_SUIDGID 0x200u
+/* With a change of owner, which takes suid away, and sgid where the group may
+ * execute it: sgid in any case. */
+#define ATTR_KILL_SGID 0x400u
 
 /* When it was made: never changes, no lock. */
 struct timespec attr_birth(const struct inode *inode);
@@ -50,6 +53,7 @@ int attr_set(struct request *request, struct inode *inode,
 struct attr_writer {
 	bool unprivileged; /* without CAP_FSETID */
 	bool asks;	   /* and writes nothing: is to be the owner */
+	bool resizes;	   /* and does not only append */
 	uid_t uid;	   /* of who asks */
 	/* Is the writer in this group? Asked if it matters, with no lock. */
 	bool (*in_group)(const struct attr_writer *writer, gid_t gid);
@@ -60,9 +64,9 @@ struct attr_writer {
  * Before its bytes change: capabilities go; an unprivileged writer costs it
  * suid, and sgid where the group may execute it or the writer is not in it.
  * Mostly there is nothing to be done, found out under the shared lock. -EPERM:
- * it is immutable, or who asks is not the owner. Where the file is open for
- * writing the kernel may have asked for a writer, who loses the bits when he
- * writes: then it is 0, and nothing is done.
+ * it is immutable, append-only and resized, or who asks is not the owner. Where
+ * the file is open for writing the kernel may have asked for a writer, who
+ * loses the bits when he writes: then it is 0, and nothing is done.
  */
 int attr_drop_privileges(struct request *request, struct inode *inode,
 			 const struct attr_writer *writer)

@@ -58,7 +58,7 @@ static void set_mode(inode_media *copy, const struct stat *attr, unsigned mask)
 		copy->mode = (copy->mode & S_IFMT) | (attr->st_mode & 07777);
 	} else if (kill && !S_ISDIR(copy->mode)) {
 		copy->mode &= ~(uint32_t)S_ISUID;
-		if (copy->mode & S_IXGRP)
+		if (copy->mode & S_IXGRP || mask & ATTR_KILL_SGID)
 			copy->mode &= ~(uint32_t)S_ISGID;
 	}
 }
@@ -200,7 +200,8 @@ int attr_drop_privileges(struct request *request, struct inode *inode,
 	stranger = writer->asks && writer->unprivileged &&
 		   writer->uid != inode->media->uid;
 	written = active && atomic_load(&active->writers);
-	err = attr_flags_may_append(inode);
+	err = writer->resizes ? attr_flags_may_change(inode)
+			      : attr_flags_may_append(inode);
 	found = xattr_find_capability_locked(request, inode);
 	pthread_rwlock_unlock(&inode->lock);
 	if (err || S_ISDIR(mode))

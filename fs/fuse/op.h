@@ -82,9 +82,13 @@ bool op_capable(const struct op *op, unsigned int capability)
 /* Where the request does not say it: a change of its bytes by the caller takes
  * suid and sgid away, or would, if it had any. */
 bool op_unprivileged(const struct op *op) __attribute__((warn_unused_result));
-/* Before its bytes, size or owner change: what the caller, with or without
- * CAP_FSETID, costs the file (attr_drop_privileges). */
+/* Its sgid, by a change of owner by the caller, group executable or not. */
+bool op_loses_sgid(struct op *op) __attribute__((warn_unused_result));
+/* Before its bytes or size change: what the caller, with or without CAP_FSETID,
+ * costs the file (attr_drop_privileges). */
 int op_ask_drop_privileges(struct op *op) /* and nothing else */
+	__attribute__((warn_unused_result));
+int op_resize_drop_privileges(struct op *op, bool unprivileged)
 	__attribute__((warn_unused_result));
 int op_drop_privileges(struct op *op, bool unprivileged)
 	__attribute__((warn_unused_result));

@@ -58,23 +58,41 @@ static bool in_group(const struct attr_writer *writer, gid_t gid)
 	return among(groups, count, gid);
 }
 
-static int drop(struct op *op, bool unprivileged, bool asks)
+bool op_loses_sgid(struct op *op)
 {
-	const struct attr_writer writer = { .unprivileged = unprivileged,
-					    .asks = asks,
-					    .uid = fuse_req_ctx(op->req)->uid,
-					    .in_group = in_group,
-					    .arg = op };
+	const struct attr_writer writer = { .arg = op };
+	uint32_t mode;
+	gid_t gid;
 
+	pthread_rwlock_rdlock(&op->inode->lock);
+	mode = op->inode->media->mode;
+	gid = op->inode->media->gid;
+	pthread_rwlock_unlock(&op->inode->lock);
+	return mode & S_ISGID && !S_ISDIR(mode) && !in_group(&writer, gid);
+}
+
+static int drop(struct op *op, struct attr_writer writer)
+{
+	writer.uid = fuse_req_ctx(op->req)->uid;
+	writer.in_group = in_group;
+	writer.arg = op;
 	return attr_drop_privileges(op->request, op->inode, &writer);
 }
 
 int op_drop_privileges(struct op *op, bool unprivileged)
 {
-	return drop(op, unprivileged, false);
+	return drop(op, (struct attr_writer){ .unprivileged = unprivileged });
+}
+
+int op_resize_drop_privileges(struct op *op, bool unprivileged)
+{
+	return drop(op, (struct attr_writer){ .unprivileged = unprivileged,
+					      .resizes = true });
 }
 
 int op_ask_drop_privileges(struct op *op)
 {
-	return drop(op, op_unprivileged(op), true);
+	return drop(op,
+		    (struct attr_writer){ .unprivileged = op_unprivileged(op),
+					  .asks = true });
 }

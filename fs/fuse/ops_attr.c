@@ -53,18 +53,22 @@ static unsigned int attr_mask(int to_set)
 
 _Static_assert(FUSE_SET_ATTR_KILL_SUID == FATTR_KILL_SUIDGID, "wire");
 
-/* Privileges go with any change of owner; where nothing is to be set, they are
- * what the kernel is about: chown(2) with -1, -1 by somebody, or capabilities
- * that root's fallocate(2) takes. A truncate says whether the caller has
- * CAP_FSETID. */
-static int before_setattr(struct op *op, int to_set)
+/* Privileges go with any change of owner, in one; where nothing is to be set,
+ * they are what the kernel is about: chown(2) with -1, -1 by somebody, or
+ * capabilities that root's fallocate(2) takes. A truncate says whether the
+ * caller has CAP_FSETID. */
+static int before_setattr(struct op *op, int to_set, unsigned int *mask)
 {
 	if (!to_set)
 		return op_ask_drop_privileges(op);
-	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
-		return op_drop_privileges(op, true);
+	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) {
+		if (op_loses_sgid(op))
+			*mask |= ATTR_KILL_SGID;
+		return 0;
+	}
 	if (to_set & FUSE_SET_ATTR_SIZE)
-		return op_drop_privileges(op, to_set & FUSE_SET_ATTR_KILL_SUID);
+		return op_resize_drop_privileges(
+			op, to_set & FUSE_SET_ATTR_KILL_SUID);
 	return 0;
 }
 
@@ -73,6 +77,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 {
 	const struct op_wait wait = { .kind = PARK_CHANGE,
 				      .offset = (uint64_t)attr->st_size };
+	unsigned int mask = attr_mask(to_set);
 	struct stat after;
 	struct op op;
 	int err;
@@ -81,10 +86,9 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 		return;
 	if (to_set & FUSE_SET_ATTR_SIZE)
 		op_range(&op, attr->st_size, 0);
-	err = before_setattr(&op, to_set);
+	err = before_setattr(&op, to_set, &mask);
 	if (!err)
-		err = attr_set(op.request, op.inode, attr, attr_mask(to_set),
-			       &after);
+		err = attr_set(op.request, op.inode, attr, mask, &after);
 	if (op_park(&op, err, &wait))
 		return;
 	if (err)

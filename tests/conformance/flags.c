@@ -183,6 +183,7 @@ static void append_only_files(void)
 	int fd;
 
 	put("file", "text");
+	chmod("file", 06777);
 	WORKS(set_flags("file", FS_APPEND_FL));
 	FAILS(EPERM, open("file", O_WRONLY));
 	FAILS(EPERM, open("file", O_RDWR));
@@ -192,6 +193,11 @@ static void append_only_files(void)
 	FAILS(EPERM, link("file", "link"));
 	FAILS(EPERM, rename("file", "new"));
 	FAILS(EPERM, chmod("file", 0600));
+	FAILS(EPERM, chown("file", 1, 1));
+	become(USER, USER, 0);
+	FAILS(EPERM, truncate("file", 0));
+	become_root();
+	IS(mode_of("file"), 06777); /* nothing of it was done */
 	fd = (int)WORKS(open("file", O_RDWR | O_APPEND));
 	IS(write(fd, "more", 4), 4);
 	IS(pwrite(fd, "more", 4, 0), 4);

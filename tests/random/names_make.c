@@ -94,6 +94,18 @@ long step_unlink(void)
 	return AS_USER(unlink(path));
 }
 
+/* A whiteout, even where a directory was, with a slash behind its name. */
+static void without_acl(const char *path)
+{
+	char name[PATH_MOST];
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	snprintf(name, sizeof(name), "%.*s", (int)length, path);
+	(void)!removexattr(name, "system.posix_acl_access");
+}
+
 long step_rename(void)
 {
 	static const unsigned int kinds[] = {
@@ -122,6 +134,6 @@ long step_rename(void)
 	watch(to);
 	result = AS_USER(renameat2(AT_FDCWD, from, AT_FDCWD, to, flags));
 	if (result == 0 && flags & RENAME_WHITEOUT)
-		(void)!removexattr(from, "system.posix_acl_access");
+		without_acl(from);
 	return result;
 }

@@ -440,6 +440,22 @@ static mode_t written_by(struct inode *file, mode_t mode, bool unprivileged,
 	return core_stat(file).st_mode & 07777;
 }
 
+START_TEST(an_owner_comes_and_suid_goes)
+{
+	struct inode *file = core_new(core.root, "file", FILE_MODE);
+	const struct stat attr = { .st_mode = 06745, .st_gid = 5 };
+
+	ck_assert_int_eq(core_setattr(file, &attr, ATTR_MODE), 0);
+	ck_assert_int_eq(core_setattr(file, &attr, ATTR_GID), 0);
+	ck_assert_uint_eq(core_stat(file).st_mode & 07777, 02745);
+	ck_assert_int_eq(core_setattr(file, &attr, ATTR_MODE), 0);
+	ck_assert_int_eq(core_setattr(file, &attr, ATTR_GID | ATTR_KILL_SGID),
+			 0);
+	ck_assert_uint_eq(core_stat(file).st_mode & 07777, 0745);
+	core_forget(file);
+}
+END_TEST
+
 START_TEST(a_write_takes_suid_and_sgid)
 {
 	struct inode *file = core_new(core.root, "file", FILE_MODE);
@@ -469,6 +485,7 @@ int main(void)
 		       a_number_means_an_inode_as_long_as_it_is_looked_up);
 	tcase_add_test(rules, an_unlinked_inode_lives_until_it_is_forgotten);
 	tcase_add_test(rules, an_append_only_file_only_grows);
+	tcase_add_test(rules, an_owner_comes_and_suid_goes);
 	tcase_add_test(rules, a_write_takes_suid_and_sgid);
 	tcase_add_test(rules, a_temporary_file_goes_or_gets_a_name);
 	tcase_add_test(rules, setattr_changes_what_the_mask_names_and_ctime);
