@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 
 #define ACL_MOST 8
@@ -95,9 +96,13 @@ long step_removexattr(void)
 	static const char *const lists[] = { "system.posix_acl_access",
 					     "system.posix_acl_default" };
 	const char *path = any_path(), *name = any_attribute();
+	struct stat st;
 
 	if (one_in(3))
 		name = lists[chance(2)];
+	/* To who may have none FUSE's kernel says yes, and asks nobody. */
+	if (name == lists[1] && stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+		name = lists[0];
 	note("removexattr %s %s", shown(path), shown(name));
 	watch(path);
 	return AS_USER(removexattr(path, name));
