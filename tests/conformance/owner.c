@@ -152,6 +152,16 @@ static void chown_by_the_owner_clears_setuid(void)
 	WORKS(chmod("file", 04755));
 	WORKS(chown("file", -1, -1));
 	IS(mode_of("file"), 0755);
+	/* a group's own member takes no set-group-ID, a stranger does */
+	WORKS(chmod("file", 02745));
+	WORKS(chown("file", -1, USER));
+	IS(mode_of("file"), 02745);
+	become_root();
+	give("file", USER, OTHER);
+	chmod("file", 02745);
+	become(USER, USER, GROUP);
+	WORKS(chown("file", -1, GROUP));
+	IS(mode_of("file"), 0745);
 	become_root();
 	chmod("file", 04755);
 	WORKS(chown("file", -1, -1));
